@@ -1,0 +1,1 @@
+DROP INDEX predictions_source_model_version_id_unsure_idx;

@@ -1,0 +1,1 @@
+DROP INDEX inputs_id_image_idx;
