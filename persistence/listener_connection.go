@@ -1,0 +1,186 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/georgysavva/scany/v2/pgxscan"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// listenTimeout bounds everything that is asked on the listener's connection.
+	listenTimeout = 10 * time.Second
+	// silence is how long nothing may be heard before it is asked whether the connection is there.
+	silence = 10 * time.Second
+	// settleTimeout bounds the wait for groups that looked for listeners before this one was there.
+	settleTimeout = outcomeTimeout
+	settlePause   = 5 * time.Millisecond
+	// catchUpRows is how many rows are read at a time of what was stored meanwhile.
+	catchUpRows = 500
+)
+
+// errPooled says why nothing would be heard.
+var errPooled = errors.New("a pooler stands in between, which does not tell what is listened for: give --listen-url")
+
+// listenConfig configures the listener's connection.
+func listenConfig(url string) (*pgx.ConnConfig, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL to listen on: %w", err)
+	}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "sibyl listener"
+	}
+	server{}.configure(config.ConnConfig, url, listenTimeout)
+	return config.ConnConfig, nil
+}
+
+// listen connects, reads what was stored since l.heard, and then hears of all that is, until ctx ends or the connection
+// does.
+func (l *listener) listen(ctx context.Context) error {
+	conn, err := l.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if l.heard.IsZero() {
+		l.heard = time.Now()
+	} else if err := l.catchUp(ctx, conn); err != nil {
+		return err
+	}
+	l.goLive()
+	for {
+		if err := l.hear(ctx, conn); err != nil {
+			return err
+		}
+	}
+}
+
+// connect returns a connection that hears of every group from now on.
+func (l *listener) connect(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, l.config)
+	if err != nil {
+		return nil, err
+	}
+	var pid uint32
+	if err = conn.QueryRow(ctx, "SELECT pg_backend_pid()").Scan(&pid); err == nil && pid != conn.PgConn().PID() {
+		err = errPooled
+	}
+	for _, statement := range []string{"LISTEN " + channel, "SELECT pg_advisory_lock_shared(" + listening + ")"} {
+		if err == nil {
+			_, err = conn.Exec(ctx, statement)
+		}
+	}
+	if err == nil {
+		err = settle(ctx, conn)
+	}
+	if err != nil {
+		_ = conn.Close(ctx)
+		return nil, err
+	}
+	return conn, nil
+}
+
+// settle waits until no transaction is left that wrote before the lock was there: it may have found no listener, and
+// commit without a word. Others that take long are not waited for.
+func settle(ctx context.Context, conn *pgx.Conn) error {
+	const query = `
+SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
+FROM pg_current_snapshot() s`
+	var oldest, next, until int64
+	for start := time.Now(); time.Since(start) < settleTimeout; time.Sleep(settlePause) {
+		if err := conn.QueryRow(ctx, query).Scan(&oldest, &next); err != nil {
+			return err
+		}
+		if until == 0 {
+			until = next
+		}
+		if oldest >= until {
+			return nil
+		}
+	}
+	return nil
+}
+
+// hear waits for the next group and tells subscribers of it. In silence it asks whether the connection is there.
+func (l *listener) hear(ctx context.Context, conn *pgx.Conn) error {
+	from := time.Now()
+	waiting, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	notification, err := conn.WaitForNotification(waiting)
+	asking, done := context.WithTimeout(ctx, listenTimeout)
+	defer done()
+	switch {
+	case err == nil:
+		err = l.read(asking, conn, notification.Payload)
+	case waiting.Err() != nil && ctx.Err() == nil:
+		err = conn.Ping(asking)
+	}
+	if err == nil {
+		l.heard = from
+	}
+	return err
+}
+
+// read tells subscribers of the predictions of a notification.
+func (l *listener) read(ctx context.Context, conn *pgx.Conn, payload string) error {
+	ids, err := announced(payload)
+	if err != nil { // it is not ours: anybody may notify
+		l.logger.LogAttrs(ctx, slog.LevelWarn, "odd notification", slog.Any("error", err))
+		return nil
+	}
+	const query = `
+SELECT ` + predictionColumns + `
+FROM predictions p
+WHERE p.id = ANY($1)`
+	var rows []*Prediction
+	if err := pgxscan.Select(ctx, conn, &rows, query, ids); err != nil {
+		return fmt.Errorf("read predictions: %w", err)
+	}
+	l.tell(ctx, rows, 0)
+	return nil
+}
+
+// catchUp tells subscribers of what was stored since l.heard. The order of IDs is not that of commits, so that it begins
+// a margin before.
+func (l *listener) catchUp(ctx context.Context, conn *pgx.Conn) error {
+	from := time.Now()
+	for _, source := range allSources {
+		after := firstUUID(l.heard.Add(-l.margin))
+		for more := true; more; {
+			rows, err := readAfter(ctx, conn, source, after)
+			if err != nil {
+				return fmt.Errorf("catch up: %w", err)
+			}
+			if more = len(rows) == catchUpRows; more {
+				after = uuid.UUID(rows[len(rows)-1].ID)
+			}
+			l.tell(ctx, rows, catchUpPatience)
+		}
+	}
+	l.heard = from
+	return nil
+}
+
+// readAfter reads the next predictions of one source, in the order of an index.
+func readAfter(ctx context.Context, conn *pgx.Conn, source Source, after uuid.UUID) ([]*Prediction, error) {
+	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	defer cancel()
+	query := `
+SELECT ` + predictionColumns + `
+FROM predictions p
+WHERE p.source = $1
+  AND p.id > $2
+ORDER BY p.id
+LIMIT $3`
+	var rows []*Prediction
+	return rows, pgxscan.Select(ctx, conn, &rows, query, source, after, catchUpRows)
+}

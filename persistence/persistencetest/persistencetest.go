@@ -1,0 +1,138 @@
+// Package persistencetest gives tests a real PostgreSQL: one server a test binary, one database a test.
+package persistencetest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sibyl/persistence"
+)
+
+// BinariesVariable names the environment variable with the directory of other PostgreSQL binaries to test with.
+const BinariesVariable = "SIBYL_TEST_POSTGRES"
+
+// startTimeout bounds the start of the server on a busy machine.
+const startTimeout = 2 * time.Minute
+
+// shared is the server of this test binary.
+var shared struct {
+	mu      sync.Mutex // guards what follows
+	managed bool       // Main runs
+	server  *persistence.Embedded
+	dir     string
+	err     error
+}
+
+var databases atomic.Int64
+
+// Main runs the tests of a package, stops the server that they have used, and ends the process. Call it from TestMain.
+func Main(m *testing.M) {
+	shared.mu.Lock()
+	shared.managed = true
+	shared.mu.Unlock()
+	code := m.Run()
+	if err := stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "persistencetest:", err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func stop() error {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if shared.server == nil {
+		return nil
+	}
+	if err := shared.server.Close(); err != nil {
+		return err
+	}
+	return os.RemoveAll(shared.dir)
+}
+
+// Server is the connection URL of a superuser on the server of this test binary, which the first call starts. It has
+// pg_stat_statements loaded. Safe for concurrent use.
+func Server(tb testing.TB) string {
+	tb.Helper()
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	if !shared.managed {
+		tb.Fatal("persistencetest: TestMain must call persistencetest.Main, which stops the server")
+	}
+	if shared.server == nil && shared.err == nil {
+		start()
+	}
+	if shared.err != nil {
+		tb.Fatalf("persistencetest: %v", shared.err)
+	}
+	return shared.server.URL()
+}
+
+// start runs under the lock.
+func start() {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if shared.dir, shared.err = os.MkdirTemp("", "sibyl-test-"); shared.err != nil {
+		return
+	}
+	shared.server, shared.err = persistence.StartEmbedded(ctx, persistence.EmbeddedOptions{
+		Dir:      shared.dir,
+		Binaries: os.Getenv(BinariesVariable),
+		Settings: map[string]string{"shared_preload_libraries": "pg_stat_statements"},
+	})
+	if shared.err != nil {
+		shared.server = nil
+		_ = os.RemoveAll(shared.dir)
+	}
+}
+
+// Database is the connection URL of a fresh empty database, which is dropped at the end of the test with the sessions
+// that are still open.
+func Database(tb testing.TB) string {
+	tb.Helper()
+	server := Server(tb)
+	name := fmt.Sprintf("test_%d", databases.Add(1))
+	execute(tb, server, "CREATE DATABASE "+name)
+	tb.Cleanup(func() { execute(tb, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	u, err := url.Parse(server)
+	if err != nil {
+		tb.Fatal("persistencetest: the server's URL cannot be parsed")
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func execute(tb testing.TB, server, statement string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		tb.Fatalf("persistencetest: %v", err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		tb.Fatalf("persistencetest: %s: %v", statement, err)
+	}
+}
+
+// Need skips a test whose means are missing, by their name; it fails it instead when SIBYL_NO_SKIP=1, as in CI.
+func Need(tb testing.TB, what string, ok bool) {
+	tb.Helper()
+	if ok {
+		return
+	}
+	if strings.TrimSpace(os.Getenv("SIBYL_NO_SKIP")) == "1" {
+		tb.Fatalf("missing: %s", what)
+	}
+	tb.Skipf("SKIPPED, missing: %s", what)
+}
