@@ -1,0 +1,145 @@
+package inference
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+)
+
+func TestPermitsServeInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPermits([]int{7})
+		held, err := p.acquire(t.Context())
+		if err != nil || held != 7 {
+			t.Fatal(held, err)
+		}
+		order := make(chan int, 3)
+		for i := range 3 {
+			go func() {
+				permit, err := p.acquire(t.Context())
+				if err != nil {
+					t.Error(err)
+				}
+				order <- i
+				p.release(permit)
+			}()
+			synctest.Wait()
+		}
+		p.release(held)
+		for i := range 3 {
+			if got := <-order; got != i {
+				t.Errorf("caller %d before %d", got, i)
+			}
+		}
+	})
+}
+
+func TestPermitsCancelledCallerLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPermits([]int{7})
+		held, _ := p.acquire(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
+		left := make(chan error)
+		go func() {
+			_, err := p.acquire(ctx)
+			left <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if n := p.waiting.Load(); n != 0 {
+			t.Errorf("%d still wait", n)
+		}
+		p.release(held)
+		if _, err := p.acquire(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if _, err := p.acquire(ctx); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
+
+func TestPermitsRefuseWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPermits([]int{7})
+		held, _ := p.acquire(t.Context())
+		outcomes := make(chan error, maxWaiting)
+		for range maxWaiting {
+			go func() {
+				permit, err := p.acquire(t.Context())
+				if err == nil {
+					p.release(permit)
+				}
+				outcomes <- err
+			}()
+		}
+		synctest.Wait()
+		if _, err := p.acquire(t.Context()); !errors.Is(err, ErrOverloaded) {
+			t.Error(err)
+		}
+		p.release(held)
+		for range maxWaiting {
+			if err := <-outcomes; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestPermitsCloseAnswersEveryWaiter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPermits([]int{7, 8})
+		one, _ := p.acquire(t.Context())
+		two, _ := p.acquire(t.Context())
+		outcomes, closed := make(chan error, 3), make(chan []int)
+		for range 3 {
+			go func() {
+				_, err := p.acquire(t.Context())
+				outcomes <- err
+			}()
+		}
+		synctest.Wait()
+		go func() { closed <- p.close() }()
+		for range 3 {
+			if err := <-outcomes; !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+		}
+		p.release(one)
+		p.release(two)
+		if all := <-closed; len(all) != 2 || all[0]+all[1] != 15 {
+			t.Error(all)
+		}
+		if _, err := p.acquire(t.Context()); !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	})
+}
+
+// TestRunAllocations holds the way from a tensor to a result to few allocations; decoding has its own.
+func TestRunAllocations(t *testing.T) {
+	e, err := Open(t.Context(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	v, err := e.models.catalog.Load().resolve("", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := newTask()
+	work.input = make([]float32, 28*28)
+	n := testing.AllocsPerRun(100, func() {
+		if err := v.batcher.run(t.Context(), work); err != nil {
+			t.Error(err)
+		}
+		v.tensors(work, 1000)
+	})
+	if n > 8 {
+		t.Errorf("%v allocations a run", n)
+	}
+}

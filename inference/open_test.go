@@ -1,0 +1,27 @@
+package inference
+
+import "syscall"
+
+// decode inspects an image and decodes it at once.
+func decode(data []byte, maxPixels int) (*picture, error) {
+	s, err := inspect(data, maxPixels, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s.decode(s.size())
+}
+
+// Thumbnail inspects an image and makes its thumbnail at once.
+func Thumbnail(data []byte, size, maxPixels int) (thumbnail []byte, contentType string, err error) {
+	s, err := inspect(data, maxPixels, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	return s.thumbnail(size)
+}
+
+// LimitMemory lets this process have no more than so many bytes beside what it has, whatever limitMemory finds.
+func LimitMemory(bytes uint64) error {
+	most := kilobytes("/proc/self/status", "VmData") + bytes
+	return syscall.Setrlimit(syscall.RLIMIT_DATA, &syscall.Rlimit{Cur: most, Max: most})
+}

@@ -1,0 +1,418 @@
+package inference
+
+import (
+	"bytes"
+	"errors"
+	"image"
+	"image/png"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// modelSide is the width of the test models' input.
+const modelSide = 8
+
+// testVips is the libvips that npm brought.
+func testVips(tb testing.TB) *vips {
+	tb.Helper()
+	v, err := openVipsLibrary(tb.Context(), "", slog.New(slog.DiscardHandler))
+	if err != nil || v == nil {
+		tb.Fatalf("no libvips: %v", err)
+	}
+	return v
+}
+
+// decodeCase decodes a photograph as much smaller as the case allows. It tells by how much.
+func (c goldenCase) decodeCase(t *testing.T, data []byte, v *vips) (pic *picture, shrink int) {
+	t.Helper()
+	s, err := inspect(data, testPixels<<1, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pic, err = s.decode(c.preprocessor().enough(s.size()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pic, rounded(float64(s.image().Width) / float64(pic.Width))
+}
+
+// TestPhotographs holds what is read with and without libvips to what Pillow makes of the same files;
+// testdata/golden/make_photographs.py makes both.
+func TestPhotographs(t *testing.T) {
+	const tolerance = 2 // of 255
+	images := photographs(t)
+	cases, expected := loadGolden(t, "photographs.json", "photographs.gz")
+	shrunk := map[int]int{}
+	worstMean, worstCase := 0.0, goldenCase{}
+	for _, c := range cases {
+		size := c.Width * c.Height * c.preprocessor().channels()
+		want := expected[:size]
+		expected = expected[size:]
+		for name, v := range map[string]*vips{"libvips": testVips(t), "Go": nil} {
+			if v == nil && (filepath.Ext(c.Image) == ".avif" || c.Width != modelSide) {
+				continue // TestGolden holds Go's decoders to Pillow's
+			}
+			t.Run(name+" "+c.String(), func(t *testing.T) {
+				pic, shrink := c.decodeCase(t, images[c.Image], v)
+				shrunk[shrink]++
+				worst, mean, _ := distance(t, c.preprocessor().appendTensor(nil, pic), want, tolerance)
+				if mean > tolerance || (c.Compare == "each" && worst > tolerance) {
+					t.Errorf("worst %.0f of 255, mean %.3f, decoded %d times smaller", worst, mean, shrink)
+				}
+				if mean > worstMean {
+					worstMean, worstCase = mean, c
+				}
+			})
+		}
+	}
+	t.Logf("decoded so many times smaller: %v; the worst mean is %.3f, of %s", shrunk, worstMean, worstCase)
+	for _, shrink := range []int{1, 2, 4, 8} {
+		if shrunk[shrink] < 3 {
+			t.Errorf("%d cases were decoded %d times smaller", shrunk[shrink], shrink)
+		}
+	}
+}
+
+// TestNativeIsUsed: what follows would pass without libvips too.
+func TestNativeIsUsed(t *testing.T) {
+	v, images := testVips(t), photographs(t)
+	for _, name := range []string{
+		"420.jpg", "444-progressive.jpg", "grey.jpg", "lossy.webp", "lossy-alpha.webp", "lossless.webp", "rgb.png",
+		"rgba.png",
+	} {
+		s, err := inspect(images[name], testPixels<<1, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.decodeNative(s.size()) == nil {
+			t.Errorf("%s was left to Go's decoder", name)
+		}
+	}
+	for _, name := range []string{"digit-28.png", "digit-280.png", "scene.png", "444.jpg"} {
+		s, err := inspect(goldenImages(t)[name], testPixels, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.decodeNative(s.size()) != nil {
+			t.Errorf("%s was not left to Go's decoder", name)
+		}
+	}
+}
+
+// TestNativeAgrees reads every golden image with libvips, however small, and where libvips does not leave it to Go's
+// decoder both must be the same: exactly where Go's is exact, else as near as Go's is to Pillow's.
+func TestNativeAgrees(t *testing.T) {
+	v, read := testVips(t), 0
+	for name, data := range goldenImages(t) {
+		s, err := inspect(data, testPixels, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pic := fromAnySize(s).decodeNative(s.size())
+		if pic == nil {
+			continue
+		}
+		read++
+		s.vips = nil
+		want, err := s.decode(s.size())
+		if err != nil {
+			t.Fatal(err)
+		}
+		pic = pic.oriented(s.header.orientation)
+		if pic.Channels != want.Channels && s.codec != jpegCodec {
+			t.Errorf("%s: %d channels, want %d", name, pic.Channels, want.Channels)
+			continue
+		}
+		pic, want = pic.withAlpha(), want.withAlpha()
+		values := make([]float32, len(pic.Pix))
+		for i, v := range pic.Pix {
+			values[i] = float32(v)
+		}
+		worst, mean, _ := distance(t, values, want.Pix, 0)
+		if worst > 0 && (s.codec == pngCodec || mean > 1) {
+			t.Errorf("%s: worst %.0f, mean %.3f", name, worst, mean)
+		}
+	}
+	if read < 30 {
+		t.Errorf("libvips read %d of the images", read)
+	}
+}
+
+// fromAnySize has small images read by libvips too.
+func fromAnySize(s sealed) sealed {
+	if s.codec.native != nil {
+		c, n := *s.codec, *s.codec.native
+		n.pixels, n.bytes = 0, 0
+		c.native = &n
+		s.codec = &c
+	}
+	return s
+}
+
+// TestTopClass: a photograph has the class of Pillow's tensor, which is sent as a picture of the model's size. The
+// photographs are such that the model is not in two minds.
+func TestTopClass(t *testing.T) {
+	images := photographs(t)
+	repository := t.TempDir()
+	model := os.DirFS(filepath.Join("testdata", "models", "imagenet"))
+	if err := os.CopyFS(filepath.Join(repository, "imagenet"), model); err != nil {
+		t.Fatal(err)
+	}
+	e, err := Open(t.Context(), Options{Repository: repository})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	classes := map[int]bool{}
+	class := func(image []byte) int {
+		r, err := e.Predict(t.Context(), "imagenet", 1, image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		scores := r.Model.Scores(r.Outputs)
+		top := 0
+		for i, score := range scores {
+			if score > scores[top] {
+				top = i
+			}
+		}
+		return top
+	}
+	cases, expected := loadGolden(t, "photographs.json", "photographs.gz")
+	for _, c := range cases {
+		size := c.Width * c.Height * c.preprocessor().channels()
+		want := expected[:size]
+		expected = expected[size:]
+		if c.Width != modelSide {
+			continue
+		}
+		tensor := picture{Image: Image{Width: modelSide, Height: modelSide}, Pix: slices.Clone(want), Channels: 3}
+		var file bytes.Buffer
+		if err := png.Encode(&file, tensor.image()); err != nil {
+			t.Fatal(err)
+		}
+		top := class(file.Bytes())
+		if got := class(images[c.Image]); got != top {
+			t.Errorf("%s: class %d, Pillow's tensor has %d", c.Image, got, top)
+		}
+		classes[top] = true
+	}
+	if len(classes) < 2 {
+		t.Errorf("all have one class: %v", classes)
+	}
+}
+
+func TestAVIFNeedsLibvips(t *testing.T) {
+	avif := photographs(t)["420.avif"]
+	_, err := inspect(avif, testPixels, nil)
+	if !errors.Is(err, ErrUnsupportedMediaType) || !strings.Contains(err.Error(), "libvips") {
+		t.Errorf("without libvips: %v", err)
+	}
+	s, err := inspect(avif, testPixels, testVips(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.image(); got != (Image{"image/avif", 640, 480}) {
+		t.Errorf("%+v", got)
+	}
+	if _, err := inspect(avif, 640*480-1, testVips(t)); !errors.Is(err, ErrImageTooLarge) {
+		t.Errorf("a pixel more than allowed: %v", err)
+	}
+}
+
+// TestHEICIsReadOrRefused by what the library can decode.
+func TestHEICIsReadOrRefused(t *testing.T) {
+	v := testVips(t)
+	s, err := inspect(probeHEIC, testPixels, v)
+	if v.heic {
+		if err != nil || s.image() != (Image{"image/heic", 16, 16}) {
+			t.Errorf("%+v, %v", s.image(), err)
+		}
+		return
+	}
+	if !errors.Is(err, ErrUnsupportedMediaType) || !strings.Contains(err.Error(), "HEIC") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestHEIFHeaderLies gives another size in the container than the picture has.
+func TestHEIFHeaderLies(t *testing.T) {
+	data := bytes.Clone(photographs(t)["420.avif"])
+	at := bytes.Index(data, []byte("ispe")) + 8
+	for _, side := range []byte{1, 16} {
+		copy(data[at:], []byte{0, 0, side, 0, 0, 0, side, 0})
+		if s, err := inspect(data, 50_000_000, testVips(t)); err == nil {
+			if _, err = s.decode(s.size()); !errors.Is(err, ErrInvalidImage) {
+				t.Errorf("%d × %d: %v", s.header.width, s.header.height, err)
+			}
+		}
+	}
+}
+
+// TestBrokenPhotographs damages every photograph: an error of a kind or a picture, never a crash. libvips reads some
+// JPEGs that Go's decoder does not, as Pillow reads them; it refuses none that Go's decoder reads.
+func TestBrokenPhotographs(t *testing.T) {
+	v := testVips(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	for name, data := range photographs(t) {
+		if len(data) > 30_000 {
+			continue
+		}
+		for range 6 {
+			broken := bytes.Clone(data)
+			for range 1 + random.IntN(8) {
+				broken[random.IntN(len(broken))] = byte(random.Uint32())
+			}
+			if random.IntN(3) == 0 {
+				broken = broken[:random.IntN(len(broken))]
+			}
+			with, without := outcome(t, broken, v), outcome(t, broken, nil)
+			c, err := sniff(broken, v)
+			if err == nil && c.native != nil && with != without && (with != "good" || c != jpegCodec) {
+				t.Errorf("%s: %q with libvips, %q without", name, with, without)
+			}
+		}
+	}
+}
+
+// outcome is what decoding tells.
+func outcome(t *testing.T, data []byte, v *vips) string {
+	t.Helper()
+	s, err := inspect(data, testPixels, v)
+	if err == nil {
+		_, err = s.decode(size{20, 20})
+	}
+	for _, kind := range []error{ErrInvalidImage, ErrUnsupportedMediaType, ErrImageTooLarge} {
+		if errors.Is(err, kind) {
+			return kind.Error()
+		}
+	}
+	if err != nil {
+		t.Fatalf("an error of no kind: %v", err)
+	}
+	return "good"
+}
+
+// TestCutOffPhotographs are broken, not half grey.
+func TestCutOffPhotographs(t *testing.T) {
+	v := testVips(t)
+	for name, data := range photographs(t) {
+		for _, length := range []int{len(data) - 2, len(data) * 7 / 8, len(data) / 2, len(data) / 20} {
+			if name == "sequence.avif" && length > len(data)/2 { // its first picture is whole
+				continue
+			}
+			s, err := inspect(data[:length], testPixels<<1, v)
+			if err == nil {
+				_, err = s.decode(size{20, 20})
+			}
+			if !errors.Is(err, ErrInvalidImage) {
+				t.Errorf("%s, %d of %d bytes: %v", name, length, len(data), err)
+			}
+		}
+	}
+}
+
+func TestShrink(t *testing.T) {
+	for _, c := range []struct {
+		width, height, orientation int
+		enough                     size
+		want                       int
+	}{
+		{4000, 3000, 1, size{336, 336}, 8},
+		{4000, 3000, 1, size{500, 375}, 8},
+		{4000, 3000, 1, size{501, 375}, 4},
+		{4000, 3000, 1, size{400, 400}, 4},
+		{4000, 3000, 6, size{375, 500}, 8},
+		{4000, 3000, 6, size{500, 375}, 4},
+		{4000, 3000, 1, size{4000, 3000}, 1},
+		{4000, 3000, 1, size{9000, 3000}, 1},
+		{7, 7, 1, size{1, 1}, 4},
+	} {
+		h := header{c.width, c.height, c.orientation}
+		if got := h.shrink(c.enough); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}
+
+// TestSinglePixelsCount: where they do, the whole picture is decoded.
+func TestSinglePixelsCount(t *testing.T) {
+	full := size{4000, 3000}
+	for _, p := range []*preprocessor{
+		{Filter: FilterBicubic, Trim: true}, {Filter: FilterBicubic, Invert: InvertAuto}, {Filter: FilterNearest},
+	} {
+		p.Width, p.Height = 224, 224
+		if got := p.enough(full); got != full {
+			t.Errorf("%s, trim %t, invert %s: %v", p.Filter, p.Trim, p.Invert, got)
+		}
+	}
+	p := preprocessor{Width: 224, Height: 224, Filter: FilterBicubic}
+	for how, want := range map[Resize]size{
+		ResizeStretch: {336, 336}, ResizeContain: {336, 252}, ResizeCover: {449, 336},
+	} {
+		p.Resize = how
+		if got := p.enough(full); got != want {
+			t.Errorf("%s: %v, want %v", how, got, want)
+		}
+	}
+}
+
+// TestTurnedArea follows the image's area of a shrunk picture through every orientation.
+func TestTurnedArea(t *testing.T) {
+	p := newPicture(3, 2, 1)
+	p.shrunk = area{0, 0, 2.5, 1.75}
+	for orientation, want := range []area{
+		1: {0, 0, 2.5, 1.75}, 2: {0.5, 0, 3, 1.75}, 3: {0.5, 0.25, 3, 2}, 4: {0, 0.25, 2.5, 2},
+		5: {0, 0, 1.75, 2.5}, 6: {0.25, 0, 2, 2.5}, 7: {0.25, 0.5, 2, 3}, 8: {0, 0.5, 1.75, 3},
+	} {
+		if got := p.oriented(orientation); orientation > 0 && wholeOf(got) != want {
+			t.Errorf("%d: %v, want %v", orientation, wholeOf(got), want)
+		}
+	}
+}
+
+func TestThumbnailOfPhotograph(t *testing.T) {
+	v := testVips(t)
+	for name, want := range map[string]image.Point{
+		"420.jpg": {100, 75}, "exif-6.jpg": {75, 100}, "420.avif": {100, 75}, "alpha.avif": {100, 75},
+	} {
+		s, err := inspect(photographs(t)[name], testPixels<<1, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, _, err := s.thumbnail(100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, _, err := image.DecodeConfig(bytes.NewReader(data))
+		if err != nil || config.Width != want.X || config.Height != want.Y {
+			t.Errorf("%s: %d × %d, %v", name, config.Width, config.Height, err)
+		}
+	}
+}
+
+func TestOpenLibvips(t *testing.T) {
+	log := slog.New(slog.DiscardHandler)
+	if v, err := openVipsLibrary(t.Context(), "off", log); v != nil || err != nil {
+		t.Errorf("off: %v, %v", v, err)
+	}
+	missing := filepath.Join(t.TempDir(), "none.so")
+	if _, err := openVipsLibrary(t.Context(), missing, log); err == nil || !strings.Contains(err.Error(), "--libvips") {
+		t.Errorf("missing: %v", err)
+	}
+	if err := os.WriteFile(missing, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openVipsLibrary(t.Context(), missing, log); err == nil || !strings.Contains(err.Error(), "--libvips") {
+		t.Errorf("no library: %v", err)
+	}
+	v := testVips(t)
+	if again, err := openVipsLibrary(t.Context(), v.path, log); err != nil || again.version != v.version {
+		t.Errorf("again: %v, %v", again, err)
+	}
+}
