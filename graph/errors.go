@@ -1,0 +1,208 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"sibyl/inference"
+	"sibyl/persistence"
+)
+
+// Code is the `extensions.code` of an error.
+type Code string
+
+// The codes that clients see.
+const (
+	CodeParseFailed          Code = "GRAPHQL_PARSE_FAILED"
+	CodeValidationFailed     Code = "GRAPHQL_VALIDATION_FAILED"
+	CodeTokenLimit           Code = "TOKEN_LIMIT_EXCEEDED"
+	CodeDepthLimit           Code = "DEPTH_LIMIT_EXCEEDED"
+	CodeComplexityLimit      Code = "COMPLEXITY_LIMIT_EXCEEDED"
+	CodeIntrospectionLimit   Code = "INTROSPECTION_LIMIT_EXCEEDED"
+	CodeBadRequest           Code = "BAD_REQUEST"
+	CodeCSRFPrevention       Code = "CSRF_PREVENTION"
+	CodeBadUserInput         Code = "BAD_USER_INPUT"
+	CodeUnsupportedMediaType Code = "UNSUPPORTED_MEDIA_TYPE"
+	CodeInvalidImage         Code = "INVALID_IMAGE"
+	CodeImageTooLarge        Code = "IMAGE_TOO_LARGE"
+	CodeNotFound             Code = "NOT_FOUND"
+	CodeModelNotFound        Code = "MODEL_NOT_FOUND"
+	CodeModelNotReady        Code = "MODEL_NOT_READY"
+	CodeIdempotencyConflict  Code = "IDEMPOTENCY_CONFLICT"
+	CodeResponseTooLarge     Code = "RESPONSE_TOO_LARGE"
+	CodeOverloaded           Code = "OVERLOADED"
+	CodeDeadlineExceeded     Code = "DEADLINE_EXCEEDED"
+	CodeUnavailable          Code = "UNAVAILABLE"
+	CodeUnauthenticated      Code = "UNAUTHENTICATED"
+	CodeForbidden            Code = "FORBIDDEN"
+	CodeRateLimited          Code = "RATE_LIMITED"
+	CodeInternal             Code = "INTERNAL_SERVER_ERROR"
+)
+
+// Error is an error that a client may see as it is: a code and a message.
+type Error struct {
+	Code    Code
+	Message string
+	// Stored is `unknown` where it is in doubt whether the prediction was stored; else empty.
+	Stored string
+	// RetryAfter is when to ask again, where that is known: the Retry-After header tells it.
+	RetryAfter time.Duration
+}
+
+// Error returns the message.
+func (e *Error) Error() string { return e.Message }
+
+func badUserInput(format string, args ...any) error {
+	return &Error{Code: CodeBadUserInput, Message: fmt.Sprintf(format, args...)}
+}
+
+// sentinels say what the errors of the packages below mean to a client. Where there is no message, the error's own is
+// fit for a client.
+var sentinels = []struct {
+	err     error
+	code    Code
+	message string
+}{
+	{inference.ErrModelNotFound, CodeModelNotFound, ""},
+	{inference.ErrModelNotReady, CodeModelNotReady, ""},
+	{inference.ErrModelAmbiguous, CodeBadUserInput, ""},
+	{inference.ErrUnsupportedMediaType, CodeUnsupportedMediaType, ""},
+	{inference.ErrInvalidImage, CodeInvalidImage, ""},
+	{inference.ErrImageTooLarge, CodeImageTooLarge, ""},
+	{inference.ErrOverloaded, CodeOverloaded, "too many predictions are waiting: try again shortly"},
+	{persistence.ErrOverloaded, CodeOverloaded, "too many predictions wait to be stored: try again shortly"},
+	{
+		persistence.ErrSlowSubscriber, CodeOverloaded,
+		"predictions came faster than they were taken: subscribe again, and read what was missed with `predictions`",
+	},
+	{inference.ErrUnavailable, CodeUnavailable, "the server that runs the model cannot be reached, or has another model: try again shortly"},
+	{inference.ErrClosed, CodeUnavailable, "the server is shutting down"},
+	{persistence.ErrNotFound, CodeNotFound, "it could not be found"},
+	{persistence.ErrInvalidText, CodeBadUserInput, "a text must be valid UTF-8 without NUL"},
+	{persistence.ErrStoredUnknown, CodeUnavailable, "the database was lost while storing: it is unknown whether it did"},
+	{persistence.ErrImagesUnavailable, CodeUnavailable, "the image store cannot be reached: try again shortly"},
+	{persistence.ErrImageDamaged, CodeUnavailable, "the image store has not the image that was stored"},
+	{persistence.ErrNoImageStore, CodeUnavailable, "the image is in a store that this server is not configured with"},
+	{persistence.ErrUnavailable, CodeUnavailable, "the database cannot be reached: try again shortly"},
+	{context.DeadlineExceeded, CodeDeadlineExceeded, "the operation took too long and was stopped"},
+	{context.Canceled, CodeDeadlineExceeded, "the operation was cancelled"},
+}
+
+// clientError returns what a client may know of err, or nil where that is nothing.
+func clientError(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	for _, s := range sentinels {
+		if !errors.Is(err, s.err) {
+			continue
+		}
+		e := &Error{Code: s.code, Message: s.message}
+		if e.Message == "" {
+			e.Message = err.Error()
+		}
+		if s.err == persistence.ErrStoredUnknown {
+			e.Stored = "unknown"
+		}
+		return e
+	}
+	return nil
+}
+
+// PresentError returns the function through which every error goes to the client. It gives each a code, and to what a
+// client must not see a message that says nothing, and the request's ID, under which logger has it whole.
+func PresentError(logger *slog.Logger) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		presented := graphql.DefaultErrorPresenter(ctx, err)
+		if known := clientError(unlocated(err)); known != nil {
+			if known.Code == CodeUnavailable {
+				logError(ctx, logger, slog.LevelWarn, "unavailable", presented)
+			}
+			presented.Message = known.Message
+			return extend(presented, known.Code, known.Stored)
+		}
+		if code, ok := presented.Extensions["code"].(string); ok {
+			return extend(presented, Code(code), "")
+		}
+		if wrongArgument(ctx, presented.Path) {
+			return extend(presented, CodeValidationFailed, "")
+		}
+		logError(ctx, logger, slog.LevelError, "internal error", presented)
+		presented.Message = "internal server error"
+		presented.Extensions = map[string]any{"requestId": RequestID(ctx)}
+		return extend(presented, CodeInternal, "")
+	}
+}
+
+// logError tells the operator what the client is not told.
+func logError(ctx context.Context, logger *slog.Logger, level slog.Level, message string, err *gqlerror.Error) {
+	attrs := []slog.Attr{
+		slog.String("request_id", RequestID(ctx)), slog.String("path", err.Path.String()), slog.Any("error", unlocated(err)),
+	}
+	if caller := CallerOf(ctx); caller != nil {
+		attrs = append(attrs, slog.String("caller", caller.Name))
+	}
+	logger.LogAttrs(ctx, level, message, attrs...)
+}
+
+// unlocated takes away the place in the document, which gqlgen's errors have in their text and we have beside it.
+func unlocated(err error) error {
+	var located *gqlerror.Error
+	if errors.As(err, &located) && located.Err != nil {
+		return located.Err
+	}
+	return err
+}
+
+// wrongArgument tells that the path of an error leads on from its field to one of the field's arguments, which gqlgen
+// could not read: there are enum values whose variable is null in the place of a default.
+func wrongArgument(ctx context.Context, path ast.Path) bool {
+	field := graphql.GetPath(ctx)
+	if len(path) <= len(field) {
+		return false
+	}
+	_, named := path[len(field)].(ast.PathName)
+	return named
+}
+
+func extend(e *gqlerror.Error, code Code, stored string) *gqlerror.Error {
+	if e.Extensions == nil {
+		e.Extensions = map[string]any{}
+	}
+	e.Extensions["code"] = code
+	if stored != "" {
+		e.Extensions["stored"] = stored
+	}
+	return e
+}
+
+// Recover returns the function that turns a panic of a resolver into an internal error, and gives logger its stack.
+func Recover(logger *slog.Logger) graphql.RecoverFunc {
+	return func(ctx context.Context, panicked any) error {
+		logger.LogAttrs(ctx, slog.LevelError, "panic",
+			slog.String("request_id", RequestID(ctx)), slog.Any("panic", panicked), slog.String("stack", string(debug.Stack())))
+		return errors.New("panic in a resolver")
+	}
+}
+
+type requestIDKey struct{}
+
+// WithRequestID gives the context of a request its ID, which internal errors tell the client.
+func WithRequestID(ctx context.Context, id string) context.Context {
+	return context.WithValue(ctx, requestIDKey{}, id)
+}
+
+// RequestID returns the ID that WithRequestID gave; empty where it did not.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

@@ -1,0 +1,182 @@
+package graph
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
+	"github.com/vektah/gqlparser/v2/validator/rules"
+)
+
+// Rules are those by which documents are validated: gqlparser's, and that literals fit their types where it looks away.
+func Rules() *rules.Rules {
+	all := rules.NewDefaultRules()
+	all.AddRule("LiteralsFitTheirTypes", literalsFit)
+	return all
+}
+
+// literalsFit refuses objects that stand for scalars or enum values, and integers of more than 32 bits.
+func literalsFit(observers *core.Events, addError core.AddErrFunc) {
+	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
+		definition := value.Definition
+		switch {
+		case definition == nil, value.ExpectedType == nil:
+		case value.Kind == ast.ObjectValue && definition.Kind != ast.InputObject,
+			value.Kind == ast.IntValue && definition.Name == "Int" && !isInt(value.Raw):
+			addError(core.Message("%s is no %s.", value, definition.Name), core.At(value.Position))
+		}
+	})
+}
+
+// StrictVariables is a gqlgen extension that reads variables as the GraphQL specification wants it, before anything
+// runs: gqlparser takes strings for numbers and numbers for strings, for example.
+type StrictVariables struct{}
+
+// ExtensionName is the extension's name in gqlgen.
+func (StrictVariables) ExtensionName() string { return "StrictVariables" }
+
+// Validate has nothing to say against any schema.
+func (StrictVariables) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationParameters writes whole numbers as such.
+func (StrictVariables) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
+	for name, value := range params.Variables {
+		params.Variables[name] = whole(value)
+	}
+	return nil
+}
+
+// MutateOperationContext changes nothing: it checks the variables that gqlparser has let through.
+func (StrictVariables) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
+	return checkVariables(op.Operation, op.Variables)
+}
+
+// whole writes the numbers in a value that are integers without fraction and exponent: `1.0` and `1e3` are integers to
+// clients that know one kind of number.
+func whole(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for name, member := range value {
+			value[name] = whole(member)
+		}
+	case []any:
+		for i, item := range value {
+			value[i] = whole(item)
+		}
+	case json.Number:
+		const exact = 1 << 53 // up to which a float64 holds every integer
+		if f, err := value.Float64(); err == nil && f == math.Trunc(f) && math.Abs(f) < exact {
+			return json.Number(strconv.FormatInt(int64(f), 10))
+		}
+	}
+	return value
+}
+
+// checkVariables returns the error of the first variable that is not of its type.
+func checkVariables(operation *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
+	for _, variable := range operation.VariableDefinitions {
+		path := ast.Path{ast.PathName("variable"), ast.PathName(variable.Variable)}
+		if err := checkValue(variable.Type, variables[variable.Variable], path); err != nil {
+			err.Extensions = map[string]any{"code": string(CodeValidationFailed)}
+			return err
+		}
+	}
+	return nil
+}
+
+// checkValue checks what gqlparser does not; where null may be and which fields there are, it knows.
+func checkValue(t *ast.Type, value any, path ast.Path) *gqlerror.Error {
+	switch {
+	case value == nil:
+		return nil
+	case t.Elem != nil:
+		return checkList(t.Elem, value, path)
+	}
+	definition := parsedSchema.Types[t.NamedType]
+	switch definition.Kind {
+	case ast.InputObject:
+		return checkObject(definition, value, path)
+	case ast.Enum:
+		if name, ok := value.(string); !ok || definition.EnumValues.ForName(name) == nil {
+			return gqlerror.ErrorPathf(path, "this is no value of %s", t.NamedType)
+		}
+	case ast.Scalar:
+		if !isScalar(t.NamedType, value) {
+			return gqlerror.ErrorPathf(path, "this is no %s", t.NamedType)
+		}
+	}
+	return nil
+}
+
+func checkList(elem *ast.Type, value any, path ast.Path) *gqlerror.Error {
+	list := reflect.ValueOf(value) // of any type where gqlparser has made it of a single value
+	if list.Kind() != reflect.Slice {
+		return checkValue(elem, value, path)
+	}
+	for i := range list.Len() {
+		if err := checkValue(elem, list.Index(i).Interface(), append(path, ast.PathIndex(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkObject(definition *ast.Definition, value any, path ast.Path) *gqlerror.Error {
+	object, _ := value.(map[string]any)
+	if definition.Directives.ForName("oneOf") != nil && len(object) != 1 {
+		return gqlerror.ErrorPathf(path, "a %s has exactly one field", definition.Name)
+	}
+	for _, field := range definition.Fields {
+		member, given := object[field.Name]
+		inside := append(path, ast.PathName(field.Name))
+		if given && member == nil && definition.Directives.ForName("oneOf") != nil {
+			return gqlerror.ErrorPathf(inside, "the one field of a %s cannot be null", definition.Name)
+		}
+		if err := checkValue(field.Type, member, inside); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isScalar tells whether a variable is of a scalar of the specification; others check themselves.
+func isScalar(name string, value any) bool {
+	_, isText := value.(string)
+	text := ""
+	switch n := value.(type) {
+	case json.Number:
+		text = n.String()
+	case int, int64: // gqlparser's, and Go's
+		text = fmt.Sprint(n)
+	case float64:
+		text = strconv.FormatFloat(n, 'g', -1, 64)
+	}
+	switch name {
+	case "Int":
+		return isInt(text)
+	case "Float":
+		f, err := strconv.ParseFloat(text, 64)
+		return err == nil && isFinite(f)
+	case "String":
+		return isText
+	case "ID":
+		_, err := strconv.ParseInt(text, 10, 64)
+		return isText || err == nil
+	}
+	return true // a Boolean is one already
+}
+
+// isInt tells whether a text is an Int, which has 32 bits.
+func isInt(text string) bool {
+	_, err := strconv.ParseInt(text, 10, 32)
+	return err == nil
+}
+
+func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

@@ -1,0 +1,167 @@
+package graph_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"sibyl/graph"
+	"sibyl/persistence"
+)
+
+// readVariables reads JSON as the transports do.
+func readVariables(t *testing.T, text string) (variables map[string]any) {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&variables); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return variables
+}
+
+// Operations with one variable of each type, by itself and inside of a filter.
+const (
+	withFilter = `query ($x: PredictionFilter) { predictions(filter: $x) { nodes { id } } }`
+	withFirst  = `query ($x: Int) { predictions(first: $x) { nodes { id } } }`
+	withAfter  = `query ($x: String) { predictions(after: $x) { nodes { id } } }`
+	withID     = `query ($x: ID!) { node(id: $x) { id } }`
+	withModel  = `query ($x: String!) { model(name: $x) { name } }`
+	withLabel  = `mutation ($x: LabelInput!) { labelInput(inputId: "input_01h455vb4pex5vsknk084sn02q", label: $x) { id } }`
+	withOrder  = `query ($x: PredictionOrder) { predictions(orderBy: $x) { nodes { id } } }`
+	withTop    = `query ($x: Int) { predictions { nodes { classes(top: $x) { name } } } }`
+)
+
+// TestVariablesAreOfTheirTypes: what is not is refused before anything runs.
+func TestVariablesAreOfTheirTypes(t *testing.T) {
+	b := setup(t, graph.Options{})
+	b.predict(t)
+	for _, row := range []struct{ query, values, code string }{
+		{withFirst, `1 1.0 1e1 0 null -0`, ""},
+		{withFirst, `"1" 1.5 true 3000000000 -3000000000 1e300 99999999999999999999 {}`, "GRAPHQL_VALIDATION_FAILED"},
+		{withFirst, `-1 501 2147483647`, "BAD_USER_INPUT"},
+		{withFilter, `{"version":1.0} {"version":null} {"version":2147483647} {"version":-2147483648}`, ""},
+		{withFilter, `{"version":"1"} {"version":2147483648} {"version":1.5}`, "GRAPHQL_VALIDATION_FAILED"},
+		{withFilter, `{"confidence":{"gte":1}} {"confidence":{"gte":-0.5,"lt":1e300}} {"confidence":{"lt":null}}`, ""},
+		{
+			withFilter, `{"confidence":{"gte":"NaN"}} {"confidence":{"lt":"1"}} {"confidence":{"lt":1e400}} {"confidence":1}`,
+			"GRAPHQL_VALIDATION_FAILED",
+		},
+		{
+			withFilter, `{"model":1} {"model":true} {"className":1.5} {"inputId":1.5} {"inputId":true} {"labelled":"true"} {"correct":1}`,
+			"GRAPHQL_VALIDATION_FAILED",
+		},
+		{withFilter, `{"source":"REQUEST"} {"source":["REQUEST","REPLAY"]} {"source":[]} {"source":null}`, ""},
+		{withFilter, `{"source":"request"} {"source":[null]} {"source":[1]} {"source":[["REQUEST"]]}`, "GRAPHQL_VALIDATION_FAILED"},
+		{withFilter, `{"inputId":1} {"inputId":""}`, "BAD_USER_INPUT"},
+		{
+			withFilter, `{"createdAt":{"from":1}} {"createdAt":{"from":true}} {"createdAt":[]} {"modle":"x"} [] "x" 1`,
+			"GRAPHQL_VALIDATION_FAILED",
+		},
+		{withAfter, `1 true ["a"] {}`, "GRAPHQL_VALIDATION_FAILED"},
+		{withAfter, `"1"`, "BAD_USER_INPUT"},
+		{withID, `1 1.0 "1"`, "BAD_USER_INPUT"},
+		{withID, `1.5 true null 1e300`, "GRAPHQL_VALIDATION_FAILED"},
+		{withModel, `1 1.5 true null`, "GRAPHQL_VALIDATION_FAILED"},
+		{withOrder, `"newest" 1 null "CONFIDENT" true`, "GRAPHQL_VALIDATION_FAILED"},
+		{withTop, `null "1"`, "GRAPHQL_VALIDATION_FAILED"},
+		{withLabel, `{"value":1.5} {"className":"1"} {"classIndex":1}`, "NOT_FOUND"},
+		{
+			withLabel, `{} {"value":null} {"value":1,"className":null} {"value":1,"className":"1"} {"value":"NaN"} {"value":1e400} null`,
+			"GRAPHQL_VALIDATION_FAILED",
+		},
+	} {
+		for value := range strings.FieldsSeq(row.values) {
+			if a := b.do(t, row.query, readVariables(t, `{"x":`+value+`}`)); a.codes() != row.code {
+				t.Errorf("%s with %s: %v, want %s", row.query, value, a, row.code)
+			}
+		}
+	}
+	absent := b.do(t, `query ($x: PredictionOrder = OLDEST, $n: Int = 2) { predictions(orderBy: $x, first: $n) { nodes { id } } }`, nil)
+	if absent.codes() != "" {
+		t.Errorf("defaults: %v", absent)
+	}
+	if a := b.do(t, `mutation ($x: Int!) { reloadModels { name } labelInput(inputId: "x", label: {classIndex: $x}) { id } }`,
+		readVariables(t, `{"x":"1"}`)); !onlyCode(a, graph.CodeValidationFailed) || a.Data != nil {
+		t.Errorf("something ran: %v", a)
+	}
+}
+
+// TestLiteralsAreOfTheirTypes, too.
+func TestLiteralsAreOfTheirTypes(t *testing.T) {
+	b := setup(t, graph.Options{})
+	for query, literals := range map[string]string{
+		`{ predictions(first: X) { nodes { id } } }`:                                             `"1" 1.0 1.5 1e1 3000000000 99999999999999999999 true {} [1]`,
+		`{ predictions(filter: {confidence: {gte: X}}) { nodes { id } } }`:                       `"NaN" "1" 1e400 true {} NaN`,
+		`{ predictions(filter: {model: X}) { nodes { id } } }`:                                   `1 1.5 true {} a`,
+		`{ predictions(filter: {version: X}) { nodes { id } } }`:                                 `2147483648 -2147483649 "1" {}`,
+		`{ predictions(filter: {labelled: X}) { nodes { id } } }`:                                `1 "true" {} a`,
+		`{ predictions(filter: {source: X}) { nodes { id } } }`:                                  `request {} "REQUEST" [null] [{}]`,
+		`{ predictions(filter: {createdAt: {from: X}}) { nodes { id } } }`:                       `1 true {} []`,
+		`{ predictions(orderBy: X) { nodes { id } } }`:                                           `newest {} "NEWEST" null`,
+		`{ node(id: X) { id } }`:                                                                 `1.5 true {} null a`,
+		`{ nodes(ids: X) { id } }`:                                                               `[1.5] [{}] {} [null]`,
+		`mutation { predict(image: X) { id } }`:                                                  `"x" 1 {} null`,
+		`mutation { labelInput(inputId: "x", label: X) { id } }`:                                 `{} {value:"1"} {value:1,className:null} {value:null}`,
+		`query ($x: Int = X) { predictions(first: $x) { nodes { id } } }`:                        `"1" 3000000000 {}`,
+		`query ($x: Float = X) { predictions(filter: {confidence: {lt: $x}}) { nodes { id } } }`: `"1" {} 1e400`,
+	} {
+		for literal := range strings.FieldsSeq(literals) {
+			if a := b.do(t, strings.ReplaceAll(query, "X", literal), nil); !onlyCode(a, graph.CodeValidationFailed) {
+				t.Errorf("%s with %s: %v", query, literal, a)
+			}
+		}
+	}
+}
+
+// onlyCode tells whether there are errors, all with the code.
+func onlyCode(a answer, code graph.Code) bool {
+	for _, err := range a.Errors {
+		if err.Extensions["code"] != code {
+			return false
+		}
+	}
+	return len(a.Errors) > 0
+}
+
+// TestFilterOfAnExport is read as the variable is.
+func TestFilterOfAnExport(t *testing.T) {
+	for filter, want := range map[string]bool{
+		`{"confidence":{"gte":0.5}}`: true, `{"version":1.0}`: true, `{"source":["REPLAY"]}`: true,
+		`{"confidence":{"gte":"NaN"}}`: false, `{"version":"1"}`: false, `{"model":1}`: false, `{"source":["replay"]}`: false,
+		`{"version":3000000000}`: false, `{"inputId":1.5}`: false,
+	} {
+		if _, err := graph.ExportFilter(filter); (err == nil) != want {
+			t.Errorf("%s: %v", filter, err)
+		}
+	}
+}
+
+// FuzzFilter: a filter is refused with an error that is fit for a client, or is one for the database, which takes every
+// one but those with texts that it cannot hold.
+func FuzzFilter(f *testing.F) {
+	for _, filter := range []string{
+		`{"model":"mnist","version":1,"className":"1","labelled":true,"correct":false,"source":["REQUEST"]}`,
+		`{"confidence":{"gte":0.5,"lt":1e308},"createdAt":{"from":"0000-01-01T00:00:00Z","until":"9999-12-31T23:59:59.999Z"}}`,
+		`{"confidence":{"gte":1e999}}`, `{"model":"\u0000"}`, `{"className":"\ud800"}`, `{"version":1e9}`, `[]`, `{"source":[]}`,
+		`{"inputId":"input_01h455vb4pex5vsknk084sn02q"}`, `{"createdAt":{"from":"300000-01-01T00:00:00Z"}}`,
+	} {
+		f.Add(filter)
+	}
+	b := setup(f, graph.Options{})
+	f.Fuzz(func(t *testing.T, text string) {
+		filter, err := graph.ExportFilter(text)
+		if known := (*graph.Error)(nil); err != nil && !errors.As(err, &known) {
+			t.Errorf("%q: %v", text, err)
+		}
+		if err != nil {
+			return
+		}
+		q := persistence.PredictionQuery{Filters: []persistence.PredictionFilter{filter}}
+		_, err = b.store.Predictions(t.Context(), q, persistence.Page{Limit: 1})
+		if err != nil && !errors.Is(err, persistence.ErrInvalidText) {
+			t.Errorf("%q: %v", text, err)
+		}
+	})
+}

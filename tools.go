@@ -1,0 +1,12 @@
+//go:build tools
+
+// Package tools pins the versions of the programs that `make lint` and `make generate` run.
+package tools
+
+import (
+	_ "github.com/bufbuild/protocompile"
+	_ "google.golang.org/grpc/cmd/protoc-gen-go-grpc"
+	_ "google.golang.org/protobuf/cmd/protoc-gen-go"
+	_ "honnef.co/go/tools/cmd/staticcheck"
+	_ "mvdan.cc/gofumpt"
+)
