@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+
+	"sibyl/graph"
+)
+
+// newLogger returns a logger in the given format (`auto`, `text`, `json`) that drops what is below the level.
+func newLogger(w io.Writer, format, level string) *slog.Logger {
+	var options slog.HandlerOptions
+	var least slog.Level
+	if least.UnmarshalText([]byte(level)) == nil {
+		options.Level = least
+	}
+	if file, ok := w.(*os.File); format == "text" || format == "auto" && ok && term.IsTerminal(int(file.Fd())) {
+		return slog.New(slog.NewTextHandler(w, &options))
+	}
+	options.ReplaceAttr = spellDuration
+	return slog.New(slog.NewJSONHandler(w, &options))
+}
+
+// spellDuration writes durations with their unit, which slog's JSON leaves out.
+func spellDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
+// logRequests tells the logger of each request that was answered: of server errors at level info, of others at debug.
+// Neither bodies nor the URL's parameters are logged: they may hold images and what people ask about.
+func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		counter := &countingWriter{ResponseWriter: w, status: http.StatusOK}
+		var caller atomic.Pointer[string]
+		next.ServeHTTP(counter, r.WithContext(context.WithValue(r.Context(), loggedCallerKey{}, &caller)))
+		level := slog.LevelDebug
+		if counter.status >= http.StatusInternalServerError {
+			level = slog.LevelInfo
+		}
+		attrs := []slog.Attr{
+			slog.String("request_id", graph.RequestID(r.Context())),
+			slog.String("method", r.Method),
+			slog.String("path", r.URL.Path),
+			slog.Int("status", counter.status),
+			slog.Duration("duration", time.Since(start)),
+			slog.Int64("bytes", counter.bytes),
+		}
+		if name := caller.Load(); name != nil {
+			attrs = append(attrs, slog.String("caller", *name))
+		}
+		logger.LogAttrs(r.Context(), level, "request", attrs...)
+	})
+}
+
+type loggedCallerKey struct{}
+
+// logCaller tells logRequests, which is above it, the name of who asks.
+func logCaller(ctx context.Context, name string) {
+	if caller, ok := ctx.Value(loggedCallerKey{}).(*atomic.Pointer[string]); ok {
+		caller.Store(&name)
+	}
+}
+
+// countingWriter remembers what was answered.
+type countingWriter struct {
+	http.ResponseWriter
+	status  int
+	written bool // the status has been
+	bytes   int64
+}
+
+// WriteHeader remembers the first status that ends a request: those below 200 only go before it.
+func (w *countingWriter) WriteHeader(status int) {
+	if !w.written && status >= http.StatusOK {
+		w.status, w.written = status, true
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write counts the bytes.
+func (w *countingWriter) Write(p []byte) (int, error) {
+	w.written = true
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController find the connection.
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

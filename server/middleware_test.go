@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"sibyl/graph"
+)
+
+func TestRequestID(t *testing.T) {
+	for given, kept := range map[string]bool{
+		"": false, "abc-DEF_1.2:3/4+5=": true, strings.Repeat("x", 128): true, strings.Repeat("x", 129): false,
+		"a b": false, "a\nb": false, "é": false, `a"b`: false, "<script>": false,
+	} {
+		var seen string
+		h := identifyRequests(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			seen = graph.RequestID(r.Context())
+		}))
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("X-Request-Id", given)
+		h.ServeHTTP(w, r)
+		if (seen == given) != kept || seen == "" || w.Header().Get("X-Request-Id") != seen {
+			t.Errorf("%q: %q", given, seen)
+		}
+	}
+}
+
+func TestHost(t *testing.T) {
+	h := refuseOtherHosts(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for host, taken := range map[string]bool{
+		"127.0.0.1": true, "127.0.0.1:8080": true, "10.0.0.7:80": true, "[::1]": true, "[::1]:8080": true,
+		"[fe80::1%eth0]:8080": true, "localhost": true, "LocalHost:8080": true, "localhost.:8080": true,
+		"sibyl.localhost:8080": true,
+		"":                     false, "example.org": false, "example.org:8080": false, "localhost.example.org": false,
+		"127.0.0.1.example.org": false, "notlocalhost": false, "localhost:8080.example.org": false, ":8080": false,
+		"localhost@example.org": false, "[localhost.example.org]:80": false, "..": false,
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host = host
+		h.ServeHTTP(w, r)
+		want := http.StatusOK
+		if !taken {
+			want = http.StatusMisdirectedRequest
+		}
+		if w.Code != want || !taken && !strings.Contains(w.Body.String(), "--insecure") {
+			t.Errorf("%q: %d %s", host, w.Code, w.Body)
+		}
+	}
+}
+
+func TestPanicIsAnswered(t *testing.T) {
+	var logged bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&logged, nil))
+	h := identifyRequests(logRequests(logger, recoverPanics(logger, http.HandlerFunc(
+		func(http.ResponseWriter, *http.Request) { panic("secret") }))))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != 500 || strings.Contains(w.Body.String(), "secret") {
+		t.Error(w.Code, w.Body)
+	}
+	if !strings.Contains(logged.String(), "secret") || !strings.Contains(logged.String(), "middleware_test.go") ||
+		!strings.Contains(logged.String(), w.Header().Get("X-Request-Id")) {
+		t.Error(logged.String())
+	}
+}
+
+func TestPanicInAnAnswerCutsTheConnection(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	server := httptest.NewServer(logRequests(logger, recoverPanics(logger, http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte("half"))
+			_ = http.NewResponseController(w).Flush()
+			panic("now")
+		}))))
+	defer server.Close()
+	resp, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var body bytes.Buffer
+	if _, err := body.ReadFrom(resp.Body); err == nil {
+		t.Errorf("%q came as a whole answer", body.String())
+	}
+}
+
+func TestRequestIsLogged(t *testing.T) {
+	for status, level := range map[int]string{200: "DEBUG", 404: "DEBUG", 503: "INFO"} {
+		var logged bytes.Buffer
+		logger := newLogger(&logged, "auto", "debug")
+		h := logRequests(logger, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte("four"))
+		}))
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/graphql?query=secret", nil))
+		line := logged.String()
+		if !strings.Contains(line, `"level":"`+level+`"`) || !strings.Contains(line, `"bytes":4`) ||
+			strings.Contains(line, "secret") {
+			t.Error(line)
+		}
+	}
+}

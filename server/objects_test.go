@@ -1,0 +1,197 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sibyl/persistence/persistencetest"
+	server "sibyl/server"
+)
+
+// TestImagesOverHTTP sends an image and parts of it from wherever it is.
+func TestImagesOverHTTP(t *testing.T) {
+	for name, images := range map[string]func(*testing.T) string{
+		"database": func(*testing.T) string { return "" },
+		"file":     func(t *testing.T) string { return "file://" + t.TempDir() },
+		"s3":       func(t *testing.T) string { return persistencetest.StartS3(t).URL },
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := server.ImagesURL(images(t))
+			s := newServer(t, func(c *server.Config) { c.Images = url })
+			file := digit()
+			path := s.predictedImage(t, file)
+			whole := s.fetch(t, path, http.Header{})
+			if whole.StatusCode != 200 || !bytes.Equal(whole.body, file) ||
+				!strings.Contains(whole.Header.Get("Content-Disposition"), "filename*=UTF-8''digit.png") ||
+				whole.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%d, %d bytes, %v", whole.StatusCode, len(whole.body), whole.Header)
+			}
+			etag := whole.Header.Get("ETag")
+			if same := s.fetch(t, path, http.Header{"If-None-Match": {etag}}); same.StatusCode != 304 {
+				t.Errorf("the same: %d", same.StatusCode)
+			}
+			part := s.fetch(t, path, http.Header{"Range": {"bytes=10-19"}, "If-Range": {etag}})
+			if part.StatusCode != 206 || !bytes.Equal(part.body, file[10:20]) {
+				t.Errorf("a range: %d, %d bytes", part.StatusCode, len(part.body))
+			}
+			tail := s.fetch(t, path, http.Header{"Range": {"bytes=-7"}})
+			if tail.StatusCode != 206 || !bytes.Equal(tail.body, file[len(file)-7:]) {
+				t.Errorf("the end: %d, %d bytes", tail.StatusCode, len(tail.body))
+			}
+			several := s.fetch(t, path, http.Header{"Range": {"bytes=30-39,0-4,-3"}})
+			if got := several.parts(t); len(got) != 3 || !bytes.Equal(got[0], file[30:40]) || !bytes.Equal(got[1], file[:5]) ||
+				!bytes.Equal(got[2], file[len(file)-3:]) {
+				t.Errorf("several ranges: %d, %v", several.StatusCode, got)
+			}
+		})
+	}
+}
+
+// predictedImage predicts a file and returns the path of its image.
+func (s *service) predictedImage(t *testing.T, file []byte) string {
+	t.Helper()
+	answer := s.predict(t, `mutation ($image: Upload!) { predict(image: $image) { input { image { url } } } }`, file)
+	var predicted struct {
+		Input struct{ Image struct{ URL string } }
+	}
+	if err := json.Unmarshal(answer.Data["predict"], &predicted); err != nil || predicted.Input.Image.URL == "" {
+		t.Fatalf("%v: %+v", err, answer)
+	}
+	return predicted.Input.Image.URL
+}
+
+// fetched is an answer with its body.
+type fetched struct {
+	*http.Response
+	body []byte
+}
+
+func (s *service) fetch(t *testing.T, path string, header http.Header) fetched {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = header
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fetched{resp, body}
+}
+
+// parts are those of an answer to several ranges.
+func (f fetched) parts(t *testing.T) (parts [][]byte) {
+	t.Helper()
+	_, parameters, err := mime.ParseMediaType(f.Header.Get("Content-Type"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := multipart.NewReader(bytes.NewReader(f.body), parameters["boundary"]); ; {
+		part, err := r.NextPart()
+		if err != nil {
+			return parts
+		}
+		body, err := io.ReadAll(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, body)
+	}
+}
+
+// TestLostImages: while the object store is away, images and predictions are UNAVAILABLE, and nothing else is.
+func TestLostImages(t *testing.T) {
+	s3 := persistencetest.StartS3(t)
+	s := newServer(t, func(c *server.Config) { c.Images = server.ImagesURL(s3.URL) })
+	path := s.predictedImage(t, digit())
+	s3.Stop()
+	if got := s.fetch(t, path, nil); got.StatusCode != 503 || got.Header.Get("Cache-Control") != "" ||
+		strings.Contains(string(got.body), "127.0.0.1") {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	if answer := s.predict(t, predictQuery, digit()); answer.Status != 503 || answer.code() != "UNAVAILABLE" {
+		t.Errorf("%+v", answer)
+	}
+	if answer := s.query(t, `{ predictions { nodes { id input { image { url } } } } }`); len(answer.Errors) > 0 {
+		t.Errorf("%+v", answer)
+	}
+	s3.Start(t)
+	if got := s.fetch(t, path, nil); got.StatusCode != 200 {
+		t.Errorf("back: %d", got.StatusCode)
+	}
+}
+
+// TestDamagedAndLostImages: an object that is not what was stored is told, not sent, and an export that needs a store
+// which is away does not begin.
+func TestDamagedAndLostImages(t *testing.T) {
+	dir := t.TempDir() + "/images"
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, func(c *server.Config) { c.Images = server.ImagesURL("file://" + dir) })
+	path := s.predictedImage(t, digit())
+	export := func(images string) (status int, code string) {
+		var answer result
+		resp := s.export(t, http.MethodGet, "images", images)
+		_ = json.NewDecoder(resp.Body).Decode(&answer)
+		return resp.StatusCode, answer.code()
+	}
+	if status, _ := export("true"); status != 200 {
+		t.Errorf("export: %d", status)
+	}
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if status, code := export("true"); status != 503 || code != "UNAVAILABLE" {
+		t.Errorf("export of lost images: %d %s", status, code)
+	}
+	if status, _ := export("false"); status != 200 {
+		t.Errorf("export without images: %d", status)
+	}
+	if answer := s.predict(t, predictQuery, digit()); answer.Status != 503 || answer.code() != "UNAVAILABLE" {
+		t.Errorf("%+v", answer)
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	objects, err := filepath.Glob(dir + "/sha256/*/*")
+	if err != nil || len(objects) != 1 {
+		t.Fatal(objects, err)
+	}
+	if err := os.WriteFile(objects[0], []byte("another"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.fetch(t, path, nil); got.StatusCode != 503 || got.Header.Get("Cache-Control") != "" ||
+		!strings.Contains(string(got.body), "has not the image") {
+		t.Errorf("%d %s", got.StatusCode, got.body)
+	}
+	if answer := s.query(t, `{ inputs { nodes { image { dataUrl } } } }`); answer.code() != "UNAVAILABLE" {
+		t.Errorf("%+v", answer)
+	}
+}
+
+func TestUnreachableImages(t *testing.T) {
+	c := server.DefaultConfig()
+	c.Address, c.Data = "127.0.0.1:0", t.TempDir()
+	c.DatabaseURL = server.DatabaseURL(persistencetest.Database(t))
+	c.Images = server.ImagesURL("file://" + t.TempDir() + "/not/there")
+	if _, err := server.New(t.Context(), c, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.Contains(err.Error(), "--images") {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,50 @@
+package main_test
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+
+	server "sibyl/server"
+)
+
+// rarely lets a caller ask three times, and then not for an hour.
+func rarely(c *server.Config) { c.RateLimit, c.RateBurst = 1.0/3600, 3 }
+
+func TestRateLimit(t *testing.T) {
+	ring := newKeyring(t, "reader", "admin")
+	s := newServer(t, ring.use, rarely)
+	for range 2 {
+		if answer := s.ask(t, "{models{name}}", "X-API-Key", ring.keys["reader"]); answer.Status != 200 {
+			t.Fatalf("%+v", answer)
+		}
+	}
+	if resp := s.request(t, http.MethodGet, "/metrics", "", "X-API-Key", ring.keys["reader"]); resp.StatusCode != 200 {
+		t.Fatal(resp.StatusCode)
+	}
+	for _, path := range []string{"/graphql?query={__typename}", "/export", "/images/input_01h455vb4pex5vsknk084sn02q"} {
+		resp := s.request(t, http.MethodGet, path, "", "X-API-Key", ring.keys["reader"])
+		answer := readResult(t, resp)
+		if answer.Status != 429 || answer.code() != "RATE_LIMITED" || answer.Data != nil {
+			t.Errorf("%s: %+v", path, answer)
+		}
+		if wait, err := strconv.Atoi(resp.Header.Get("Retry-After")); err != nil || wait < 3000 || wait > 3600 {
+			t.Errorf("%s: Retry-After: %s", path, resp.Header.Get("Retry-After"))
+		}
+	}
+	if answer := s.ask(t, "{models{name}}", "X-API-Key", ring.keys["admin"]); answer.Status != 200 {
+		t.Errorf("another key: %+v", answer)
+	}
+	if status, _ := s.get(t, "/readyz"); status != 200 {
+		t.Errorf("/readyz: %d", status)
+	}
+}
+
+func TestRateLimitOfAddresses(t *testing.T) {
+	s := newServer(t, rarely)
+	for i, want := range []int{200, 200, 200, 429} {
+		if answer := s.ask(t, "{__typename}"); answer.Status != want {
+			t.Errorf("%d: %+v", i, answer)
+		}
+	}
+}

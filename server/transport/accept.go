@@ -1,0 +1,124 @@
+package transport
+
+import (
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// answerType is a media type in which an answer can be given.
+type answerType string
+
+const (
+	// plainJSON is what clients older than the specification understand: request errors have status 200 there.
+	plainJSON answerType = "application/json"
+	// graphqlResponse is the specification's own type: request errors have status 400 there.
+	graphqlResponse answerType = "application/graphql-response+json"
+	// eventStreamType is a stream of Server-Sent Events, each of which has an answer.
+	eventStreamType answerType = "text/event-stream"
+)
+
+// contentType is the value of the Content-Type header.
+func (t answerType) contentType() string { return string(t) + "; charset=utf-8" }
+
+// exactly is the specificity of a range that names the type itself.
+const exactly = 3
+
+// preference is how much a client wants one media type.
+type preference struct {
+	quality     float64 // 0 … 1; 0: not acceptable
+	specificity int     // 0 nothing said, 1 `*/*`, 2 `application/*`, 3 the type itself
+	position    int     // of the range that said so, in the header
+}
+
+// events says which answers a client takes as an event stream.
+type events int
+
+const (
+	noEvents events = iota
+	// subscriptionEvents are those of subscriptions, which can come in no other way.
+	subscriptionEvents
+	// allEvents are those of queries and mutations, too: there is nothing the client would like better.
+	allEvents
+)
+
+// wanted is what a client wants.
+type wanted struct {
+	answer answerType
+	events events
+}
+
+// negotiate chooses the type of the answer by the Accept header (RFC 9110, 12.5.1): the higher quality wins, then what
+// is named more exactly, then what is named first. No header, and `*/*`, mean application/json. It reports false where
+// no type is acceptable.
+func negotiate(h http.Header) (wanted, bool) {
+	values := h.Values("Accept")
+	if len(values) == 0 {
+		return wanted{answer: plainJSON}, true
+	}
+	plain, own, stream := preferences(strings.Join(values, ","))
+	w := wanted{answer: plainJSON}
+	best := plain
+	if own.beats(plain) {
+		w.answer, best = graphqlResponse, own
+	}
+	if stream.specificity == exactly && stream.quality > 0 {
+		w.events = subscriptionEvents
+		if stream.beats(best) {
+			// What is refused has a status and no events.
+			w.answer, w.events, best = graphqlResponse, allEvents, stream
+		}
+	}
+	return w, best.quality > 0
+}
+
+func (p preference) beats(q preference) bool {
+	switch {
+	case p.quality != q.quality:
+		return p.quality > q.quality
+	case p.specificity != q.specificity:
+		return p.specificity > q.specificity
+	default:
+		return p.quality > 0 && p.position < q.position
+	}
+}
+
+// preferences reads an Accept header; ranges that cannot be parsed count for nothing.
+func preferences(accept string) (plain, own, stream preference) {
+	for position, text := range strings.Split(accept, ",") {
+		mediaRange, params, err := mime.ParseMediaType(text)
+		if err != nil {
+			continue
+		}
+		quality := 1.0
+		if q, ok := params["q"]; ok {
+			if quality, err = strconv.ParseFloat(q, 64); err != nil || !(quality >= 0 && quality <= 1) {
+				continue
+			}
+		}
+		plain.learn(plainJSON, mediaRange, quality, position)
+		own.learn(graphqlResponse, mediaRange, quality, position)
+		stream.learn(eventStreamType, mediaRange, quality, position)
+	}
+	return plain, own, stream
+}
+
+// learn takes note of a media range that covers the type t, unless a more exact one was seen.
+func (p *preference) learn(t answerType, mediaRange string, quality float64, position int) {
+	specificity := 0
+	switch mediaRange {
+	case "*/*":
+		specificity = 1
+	case "application/*":
+		if t == eventStreamType {
+			return
+		}
+		specificity = 2
+	case string(t):
+		specificity = exactly
+	}
+	if specificity > p.specificity {
+		*p = preference{quality, specificity, position}
+	}
+}

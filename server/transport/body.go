@@ -1,0 +1,73 @@
+package transport
+
+import (
+	"io"
+	"net/http"
+	"slices"
+)
+
+const (
+	// firstBuffer and largestFirstBuffer bound what is allocated on the word of a header, before any byte has come.
+	firstBuffer        = 512
+	largestFirstBuffer = 1 << 20
+)
+
+// body is a request's body, bounded by a limit and by the gate's budget.
+type body struct {
+	r       io.Reader
+	permit  *permit
+	granted int64 // of the budget and not yet used
+	read    int64
+}
+
+// body opens the request's body. It is refused before a byte is read where its declared length is over the limit or
+// over what the gate has left.
+func (x *exchange) body(limit int64, tooLong *refusal) (*body, error) {
+	if x.r.Header.Get("Content-Encoding") != "" {
+		return nil, unsupportedMediaType("A body must come without Content-Encoding.")
+	}
+	if x.r.ContentLength > limit {
+		return nil, tooLong
+	}
+	if !x.options.Gate.hasRoom(x.r.ContentLength) {
+		return nil, errTooManyBytes
+	}
+	return &body{r: http.MaxBytesReader(x.w, x.r.Body, limit), permit: x.permit}, nil
+}
+
+// Read reads the body; its error is a refusal where the gate has no budget left.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	b.read += int64(n)
+	if b.granted -= int64(n); b.granted < 0 {
+		more, enough := b.permit.reserve(-b.granted)
+		if !enough {
+			return 0, errTooManyBytes
+		}
+		b.granted += more
+	}
+	return n, err
+}
+
+// readBounded reads r to its end into one buffer, which starts with hint bytes and doubles. Where more than limit
+// bytes come it keeps none, reads the rest away and reports false.
+func readBounded(r io.Reader, hint, limit int64) (data []byte, ok bool, err error) {
+	// One byte more than is wanted, so that the end is seen before the buffer has to grow.
+	data = make([]byte, 0, min(max(hint, firstBuffer), largestFirstBuffer, limit)+1)
+	for {
+		if len(data) == cap(data) {
+			data = slices.Grow(data, len(data))
+		}
+		n, err := r.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case int64(len(data)) > limit:
+			_, err = io.Copy(io.Discard, r)
+			return nil, false, err
+		case err == io.EOF:
+			return data, true, nil
+		case err != nil:
+			return nil, false, err
+		}
+	}
+}

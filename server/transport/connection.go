@@ -1,0 +1,326 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/coder/websocket"
+)
+
+const (
+	// maxOperations bounds those of one connection at a time.
+	maxOperations = 128
+	// maxEnvelopeBytes is what a message may have around its operation.
+	maxEnvelopeBytes = 4 << 10
+	// goingAway is why the server ends a connection in order.
+	goingAway = "The server is shutting down"
+)
+
+// connection is a WebSocket, with the operations that run on it.
+type connection struct {
+	options *Options
+	header  http.Header
+	exec    graphql.GraphExecutor
+	ws      *websocket.Conn
+	// begun are the goroutines of operations.
+	begun sync.WaitGroup
+
+	mu           sync.Mutex // guards what follows
+	acknowledged bool
+	draining     bool
+	operations   map[string]*running
+}
+
+// running is an operation of a connection.
+type running struct {
+	id     string
+	cancel context.CancelFunc
+	// subscribed says that only cancel ends it; guarded by the connection's mu.
+	subscribed bool
+}
+
+func newConnection(o *Options, header http.Header, exec graphql.GraphExecutor) *connection {
+	return &connection{options: o, header: header, exec: exec, operations: map[string]*running{}}
+}
+
+// serve speaks with the client until one of both ends the connection, and returns when nothing runs on it any more.
+func (c *connection) serve(ctx context.Context, ws *websocket.Conn) {
+	defer func() { _ = ws.CloseNow() }()
+	if !c.attach(ws) {
+		_ = ws.Close(websocket.StatusGoingAway, goingAway)
+		return
+	}
+	if ws.Subprotocol() != subprotocol {
+		_ = ws.Close(closeSubprotocol, "Subprotocol not acceptable")
+		return
+	}
+	ws.SetReadLimit(c.options.MaxDocumentBytes + maxEnvelopeBytes)
+	impatience := time.AfterFunc(c.options.InitTimeout, func() {
+		if !c.isAcknowledged() {
+			_ = ws.Close(closeInitTimeout, "Connection initialisation timeout")
+		}
+	})
+	defer impatience.Stop()
+	ctx, cancel := context.WithCancel(ctx)
+	err := c.receiveAll(ctx)
+	c.forget()
+	cancel()
+	var end *closeError
+	if errors.As(err, &end) {
+		_ = ws.Close(end.code, end.reason)
+	}
+	c.begun.Wait()
+}
+
+// forget lets the client wait for no operation any more, so that none is said to be complete that the end of the
+// connection has cancelled.
+func (c *connection) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.operations)
+}
+
+// attach gives the connection its WebSocket, which others than serve may see from then on. It reports whether the
+// connection is to go on: one that was told to end before it had a WebSocket has nobody else to close that.
+func (c *connection) attach(ws *websocket.Conn) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ws = ws
+	return !c.draining
+}
+
+// receiveAll handles message after message. Its error is a closeError where the client broke the protocol.
+func (c *connection) receiveAll(ctx context.Context) error {
+	for {
+		kind, text, err := c.ws.Read(ctx)
+		if err != nil {
+			return err
+		}
+		if kind != websocket.MessageText {
+			return errInvalidMessage
+		}
+		m, err := parseMessage(text)
+		if err != nil {
+			return err
+		}
+		if ctx, err = c.receive(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// receive handles a message and returns the context of those after it.
+func (c *connection) receive(ctx context.Context, m *message) (context.Context, error) {
+	switch m.Type {
+	case typeInit:
+		return c.initialise(ctx, m)
+	case typePing:
+		return ctx, c.send(appendMessage(nil, "", typePong, m.Payload))
+	case typePong:
+		return ctx, nil
+	case typeComplete:
+		c.cancel(m.ID)
+		return ctx, nil
+	case typeSubscribe:
+		return ctx, c.subscribe(ctx, m)
+	default:
+		return ctx, errInvalidMessage
+	}
+}
+
+// initialise begins the connection, in the name of whoever the client says it is.
+func (c *connection) initialise(ctx context.Context, m *message) (context.Context, error) {
+	if c.isAcknowledged() {
+		return ctx, errTooManyInits
+	}
+	payload, err := m.object()
+	if err != nil {
+		return ctx, err
+	}
+	if authenticate := c.options.Authenticate; authenticate != nil {
+		if ctx, err = authenticate(ctx, c.header, payload); err != nil {
+			return ctx, errForbidden
+		}
+	}
+	c.mu.Lock()
+	c.acknowledged = true
+	c.mu.Unlock()
+	return ctx, c.send(appendMessage(nil, "", typeAck, nil))
+}
+
+func (c *connection) isAcknowledged() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.acknowledged
+}
+
+// subscribe begins an operation, of whichever kind.
+func (c *connection) subscribe(ctx context.Context, m *message) error {
+	if !c.isAcknowledged() {
+		return errUnauthorized
+	}
+	params, err := parseParams("The payload", m.Payload)
+	if m.ID == "" || err != nil {
+		return errInvalidMessage
+	}
+	params.Headers = c.header
+	ctx, cancel := context.WithCancel(ctx)
+	r := &running{id: m.ID, cancel: cancel}
+	refused, err := c.add(r)
+	if refused != nil || err != nil {
+		cancel()
+		if refused != nil {
+			return c.send(appendErrors(m.ID, refused.list()))
+		}
+		return err
+	}
+	go func() {
+		defer c.begun.Done()
+		defer cancel()
+		c.operate(ctx, r, &operation{params: params}, int64(len(m.Payload)))
+	}()
+	return nil
+}
+
+// add makes room for an operation, which must then call begun.Done, or refuses it alone. The error is the connection's.
+func (c *connection) add(r *running) (*refusal, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.operations[r.id] != nil:
+		return nil, alreadyExists(r.id)
+	case c.draining:
+		return errShuttingDown, nil
+	case len(c.operations) >= maxOperations:
+		return errTooManyOperations, nil
+	}
+	c.operations[r.id] = r
+	c.begun.Add(1)
+	return nil, nil
+}
+
+// operate runs an operation and sends what comes of it.
+func (c *connection) operate(ctx context.Context, r *running, op *operation, size int64) {
+	x := &exchange{
+		options: c.options, exec: c.exec, answer: graphqlResponse, began: time.Now(), timing: &serverTiming{},
+	}
+	x.admit = func() error { return c.subscribed(r) }
+	out := x.runSized(ctx, op, size)
+	if out.err != nil {
+		x.seen.Code = refusalOf(out.err, errBodyTooLarge).code
+	}
+	x.observe()
+	for out.more != nil {
+		resp := out.more()
+		if resp == nil || resp.Data == nil {
+			out = outcome{resp: resp}
+			break
+		}
+		if c.send(appendNext(r.id, resp)) != nil {
+			return
+		}
+	}
+	if c.finish(r) {
+		c.conclude(r.id, out)
+	}
+}
+
+// conclude sends the last messages of an operation.
+func (c *connection) conclude(id string, out outcome) {
+	switch {
+	case out.err != nil:
+		_ = c.send(appendErrors(id, refusalOf(out.err, errBodyTooLarge).list()))
+	case out.resp == nil:
+		_ = c.send(appendMessage(nil, id, typeComplete, nil))
+	case out.resp.Data == nil:
+		_ = c.send(appendErrors(id, out.resp.Errors))
+	default:
+		if c.send(appendNext(id, out.resp)) == nil {
+			_ = c.send(appendMessage(nil, id, typeComplete, nil))
+		}
+	}
+}
+
+// subscribed notes that an operation lasts, unless nothing is to last any more.
+func (c *connection) subscribed(r *running) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.draining {
+		return errShuttingDown
+	}
+	r.subscribed = true
+	return nil
+}
+
+// finish forgets an operation, and reports whether the client still waits for it.
+func (c *connection) finish(r *running) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.operations[r.id] != r {
+		return false // it was cancelled, and the ID may be another's now
+	}
+	delete(c.operations, r.id)
+	return true
+}
+
+// cancel ends an operation that the client has no more interest in.
+func (c *connection) cancel(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.operations[id]; r != nil {
+		r.cancel()
+		delete(c.operations, id)
+	}
+}
+
+// send sends a message. A client that does not read it in time is cut off: nobody else waits for it.
+func (c *connection) send(text []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), c.options.SendTimeout)
+	defer cancel()
+	return c.ws.Write(ctx, websocket.MessageText, text)
+}
+
+// ping asks whether the client is there, and cuts it off where it is not.
+func (c *connection) ping() {
+	ws := c.socket()
+	if ws == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.options.SendTimeout)
+	defer cancel()
+	if ws.Ping(ctx) != nil {
+		_ = ws.CloseNow()
+	}
+}
+
+func (c *connection) socket() *websocket.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ws
+}
+
+func (c *connection) abort() {
+	if ws := c.socket(); ws != nil {
+		_ = ws.CloseNow()
+	}
+}
+
+// end completes the subscriptions, waits for other operations, and closes the connection.
+func (c *connection) end() {
+	c.mu.Lock()
+	c.draining = true
+	for _, r := range c.operations {
+		if r.subscribed {
+			r.cancel()
+		}
+	}
+	c.mu.Unlock()
+	c.begun.Wait()
+	if ws := c.socket(); ws != nil {
+		_ = ws.Close(websocket.StatusGoingAway, goingAway)
+	}
+}

@@ -1,0 +1,151 @@
+package transport
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// grant is how many bytes of the gate's budget a body takes at a time, so that it does not ask for each that it reads.
+const grant = 64 << 10
+
+// Gate bounds how many operations are in flight and how many bytes they and others hold in memory. It refuses at once
+// and never queues: who waits is better served by another replica. Safe for concurrent use.
+type Gate struct {
+	maxOperations int
+	maxBytes      int64
+
+	mu         sync.Mutex // guards what follows
+	operations int
+	bytes      int64
+	closed     bool
+	idle       chan struct{} // is closed when the gate is closed and no operation is left
+}
+
+// NewGate returns a gate for so many operations and so many bytes.
+func NewGate(maxOperations int, maxBytes int64) *Gate {
+	return &Gate{maxOperations: maxOperations, maxBytes: maxBytes, idle: make(chan struct{})}
+}
+
+// Close lets no further operation in; those inside go on.
+func (g *Gate) Close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.closed {
+		g.closed = true
+		g.signalIdle()
+	}
+}
+
+// Wait returns when the gate is closed and every operation has left, or with the context's error.
+func (g *Gate) Wait(ctx context.Context) error {
+	select {
+	case <-g.idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Reserve takes bytes of the budget for what is held beside operations, such as an image while its client reads it,
+// until release is called, once. One that is larger than the whole budget takes it all. The error, where there is no
+// room or the gate is closed, is told to clients as it is. Wait does not wait for the release.
+func (g *Gate) Reserve(bytes int64) (release func(), err error) {
+	bytes = min(bytes, g.maxBytes)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.closed:
+		return nil, errShuttingDown
+	case g.bytes+bytes > g.maxBytes:
+		return nil, errTooManyBytes
+	}
+	g.bytes += bytes
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.bytes -= bytes
+	}, nil
+}
+
+// InFlight are the operations and the bytes that are inside now.
+func (g *Gate) InFlight() (operations int, bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.operations, g.bytes
+}
+
+// enter lets an operation in, or refuses it as OVERLOADED.
+func (g *Gate) enter() (*permit, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, errShuttingDown
+	}
+	if g.operations >= g.maxOperations {
+		return nil, errTooManyOperations
+	}
+	g.operations++
+	p := &permit{gate: g}
+	p.holders.Store(1)
+	return p, nil
+}
+
+func (g *Gate) leave(bytes int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.operations--
+	g.bytes -= bytes
+	g.signalIdle()
+}
+
+// signalIdle wakes Wait; g.mu must be held.
+func (g *Gate) signalIdle() {
+	if g.closed && g.operations == 0 {
+		close(g.idle)
+	}
+}
+
+// hasRoom reports whether a body of n bytes would be let in now.
+func (g *Gate) hasRoom(n int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bytes+n <= g.maxBytes
+}
+
+// reserve takes n bytes of the budget, or a whole grant where there is room for it.
+func (g *Gate) reserve(n int64) (reserved int64, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	left := g.maxBytes - g.bytes
+	if n > left {
+		return 0, false
+	}
+	reserved = max(n, min(grant, left))
+	g.bytes += reserved
+	return reserved, true
+}
+
+// A permit is one operation's place in the gate. It has as many holders as goroutines work on the operation, so that
+// one that is stuck still counts.
+type permit struct {
+	gate    *Gate
+	holders atomic.Int32
+	bytes   atomic.Int64
+}
+
+// reserve takes n bytes or more of the gate's budget until the permit is released.
+func (p *permit) reserve(n int64) (reserved int64, ok bool) {
+	reserved, ok = p.gate.reserve(n)
+	p.bytes.Add(reserved)
+	return reserved, ok
+}
+
+func (p *permit) hold() { p.holders.Add(1) }
+
+// release gives the place back when the last holder calls it.
+func (p *permit) release() {
+	if p.holders.Add(-1) == 0 {
+		p.gate.leave(p.bytes.Load())
+	}
+}

@@ -1,0 +1,58 @@
+package transport
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// get takes queries in the parameters of a URL. Its length is bounded with the headers', by the HTTP server.
+type get struct{ options *Options }
+
+// Supports reports whether the request is a GET.
+func (t get) Supports(r *http.Request) bool { return r.Method == http.MethodGet }
+
+// Do answers the request.
+func (t get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	t.options.serve(w, r, exec, readURL)
+}
+
+func readURL(x *exchange) (*operation, error) {
+	start := graphql.Now()
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("The URL's parameters cannot be read.")
+	}
+	params := graphql.RawParams{
+		Query: values.Get("query"), OperationName: values.Get("operationName"), Headers: x.r.Header,
+	}
+	if params.Query == "" {
+		return nil, errNoQuery
+	}
+	if !utf8.ValidString(params.Query) || !utf8.ValidString(params.OperationName) {
+		return nil, badRequest("The URL's parameters are not in UTF-8.")
+	}
+	if params.Variables, err = objectParameter(values, "variables"); err != nil {
+		return nil, err
+	}
+	if params.Extensions, err = objectParameter(values, "extensions"); err != nil {
+		return nil, err
+	}
+	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	return &operation{params: params, byURL: true}, nil
+}
+
+// objectParameter reads a parameter that is a JSON object; nil where it is absent, empty or null.
+func objectParameter(values url.Values, name string) (object map[string]any, err error) {
+	text := values.Get(name)
+	if text == "" {
+		return nil, nil
+	}
+	if !utf8.ValidString(text) || !json.Valid([]byte(text)) || member([]byte(text), &object) != nil {
+		return nil, badRequest("`%s` is not a JSON object or null.", name)
+	}
+	return object, nil
+}

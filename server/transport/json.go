@@ -1,0 +1,108 @@
+package transport
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// jsonPost takes operations as a JSON object by POST.
+type jsonPost struct{ options *Options }
+
+// Supports reports whether the request is a POST with a JSON body.
+func (t jsonPost) Supports(r *http.Request) bool {
+	mediaType, _ := contentType(r)
+	return r.Method == http.MethodPost && mediaType == "application/json"
+}
+
+// Do answers the request.
+func (t jsonPost) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
+	t.options.serve(w, r, exec, readJSON)
+}
+
+func readJSON(x *exchange) (*operation, error) {
+	if _, params := contentType(x.r); !utf8Charset(params) {
+		return nil, unsupportedMediaType("A JSON body must be in UTF-8.")
+	}
+	tooLong := tooLarge("The request's body is larger than %d bytes.", x.options.MaxDocumentBytes)
+	start := graphql.Now()
+	b, err := x.body(x.options.MaxDocumentBytes, tooLong)
+	if err != nil {
+		return nil, err
+	}
+	text, ok, err := readBounded(b, x.r.ContentLength, x.options.MaxDocumentBytes)
+	if err != nil {
+		return nil, refusalOf(err, tooLong)
+	}
+	if !ok {
+		return nil, tooLong
+	}
+	params, err := parseParams("The request's body", text)
+	if err != nil {
+		return nil, err
+	}
+	params.Headers = x.r.Header
+	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	return &operation{params: params}, nil
+}
+
+// parseParams reads `{"query": …, "operationName": …, "variables": …, "extensions": …}`; other members are ignored.
+// what names the text in errors.
+func parseParams(what string, text []byte) (params graphql.RawParams, err error) {
+	if !utf8.Valid(text) {
+		return params, badRequest("%s is not in UTF-8.", what)
+	}
+	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("[")) {
+		return params, badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(text, &members); err != nil || members == nil {
+		return params, badRequest("%s is not a JSON object.", what)
+	}
+	if err := member(members["query"], &params.Query); err != nil {
+		return params, badRequest("`query` is not a string.")
+	}
+	if err := member(members["operationName"], &params.OperationName); err != nil {
+		return params, badRequest("`operationName` is not a string or null.")
+	}
+	if err := member(members["variables"], &params.Variables); err != nil {
+		return params, badRequest("`variables` is not an object or null.")
+	}
+	if err := member(members["extensions"], &params.Extensions); err != nil {
+		return params, badRequest("`extensions` is not an object or null.")
+	}
+	if params.Query == "" {
+		return params, errNoQuery
+	}
+	return params, nil
+}
+
+// member reads one member into dst, which stays as it is where the member is absent or null. Numbers keep their
+// digits.
+func member(text json.RawMessage, dst any) error {
+	if len(text) == 0 {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	return d.Decode(dst)
+}
+
+// contentType is the request's media type in lower case, with its parameters; empty where it has none or an odd one.
+func contentType(r *http.Request) (mediaType string, params map[string]string) {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return "", nil
+	}
+	return mediaType, params
+}
+
+func utf8Charset(params map[string]string) bool {
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
+}

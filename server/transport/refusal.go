@@ -1,0 +1,119 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"sibyl/graph"
+)
+
+// A refusal is a request that is answered before its operation runs, with a status of its own.
+type refusal struct {
+	status int
+	code   graph.Code
+	// message is shown to the client; it never holds what the client sent, except names of parts and paths.
+	message string
+	// allow is the value of the Allow header, where the method is to blame.
+	allow string
+	// retryAfter is when to ask again, where that is known.
+	retryAfter time.Duration
+}
+
+// Error returns the message.
+func (e *refusal) Error() string { return e.message }
+
+func (e *refusal) list() gqlerror.List {
+	return gqlerror.List{{Message: e.message, Extensions: map[string]any{"code": string(e.code)}}}
+}
+
+var (
+	errShuttingDown      = overloaded("The server is shutting down; ask another one, or again soon.")
+	errTooManyOperations = overloaded("Too many operations are in flight; ask again soon.")
+	errTooManyStreams    = overloaded("Too many subscriptions are open; ask again soon.")
+	errTooManyBytes      = overloaded("Too many bytes are in flight; ask again soon.")
+
+	errDeadline = &refusal{
+		status: http.StatusGatewayTimeout, code: graph.CodeDeadlineExceeded,
+		message: "The operation took longer than the server allows.",
+	}
+	errBodyTooLarge = tooLarge("The request's body is larger than the server takes.")
+	errUnwritable   = &refusal{code: graph.CodeInternal, message: "The answer could not be written."}
+	errPartHeader   = tooLarge("The headers of a part are larger than %d bytes.", maxPartHeaderBytes)
+	errNoQuery      = badRequest("`query` is missing.")
+
+	errNotAcceptable = &refusal{
+		status: http.StatusNotAcceptable, code: graph.CodeBadRequest,
+		message: "Accept must allow application/graphql-response+json, application/json or text/event-stream.",
+	}
+	errNeedsStream = &refusal{
+		status: http.StatusNotAcceptable, code: graph.CodeBadRequest,
+		message: "A subscription is answered over WebSocket, or where Accept allows text/event-stream.",
+	}
+	errOrigin = &refusal{
+		status: http.StatusForbidden, code: graph.CodeForbidden,
+		message: "A WebSocket cannot be opened from a page of another origin.",
+	}
+	errNoPreflightHeader = &refusal{
+		status: http.StatusBadRequest, code: graph.CodeCSRFPrevention,
+		message: "A multipart request needs a header GraphQL-Require-Preflight, Apollo-Require-Preflight or " +
+			"X-Apollo-Operation-Name that is not empty, so that no other site can send it in a visitor's name.",
+	}
+)
+
+func overloaded(message string) *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, code: graph.CodeOverloaded, message: message}
+}
+
+func badRequest(format string, args ...any) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: graph.CodeBadRequest, message: fmt.Sprintf(format, args...)}
+}
+
+// tooLarge is a body, a part or a number of files over its limit.
+func tooLarge(format string, args ...any) *refusal {
+	return &refusal{
+		status: http.StatusRequestEntityTooLarge, code: graph.CodeBadRequest, message: fmt.Sprintf(format, args...),
+	}
+}
+
+func unsupportedMediaType(format string, args ...any) *refusal {
+	return &refusal{
+		status: http.StatusUnsupportedMediaType, code: graph.CodeBadRequest, message: fmt.Sprintf(format, args...),
+	}
+}
+
+func methodNotAllowed(allow, format string, args ...any) *refusal {
+	return &refusal{
+		status: http.StatusMethodNotAllowed, code: graph.CodeBadRequest, message: fmt.Sprintf(format, args...),
+		allow: allow,
+	}
+}
+
+// refusalOf tells why a body could not be read. tooLong is the refusal of one that is over its limit.
+func refusalOf(err error, tooLong *refusal) *refusal {
+	var (
+		known  *refusal
+		shared *graph.Error
+		limit  *http.MaxBytesError
+	)
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &shared):
+		return &refusal{
+			status: statuses[shared.Code], code: shared.Code, message: shared.Message, retryAfter: shared.RetryAfter,
+		}
+	case errors.As(err, &limit):
+		return tooLong
+	case isTimeout(err):
+		return errDeadline
+	default:
+		return badRequest("The request's body could not be read to its end.")
+	}
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,165 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"sibyl/graph"
+	"sibyl/persistence"
+)
+
+// stuckMargin is how much longer an operation is waited for after its deadline than rows of its files may take to have an
+// outcome that were handed to a writer before it. What takes longer is stuck, and its client is answered without it.
+const stuckMargin = time.Second
+
+// maxDocumentErrors bounds what is told of a document: some have thousands of errors.
+const maxDocumentErrors = 50
+
+// outcome is what became of an operation: one of the first three.
+type outcome struct {
+	resp *graphql.Response
+	err  error
+	// more gives the answers of a subscription, and nil when there are no more.
+	more func() *graphql.Response
+	// operation is nil where none was found in the document.
+	operation *ast.OperationDefinition
+}
+
+// runSized is run for what has been read already, within the gate.
+func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) outcome {
+	var err error
+	if x.permit, err = x.options.Gate.enter(); err != nil {
+		return outcome{err: err}
+	}
+	defer x.permit.release()
+	if _, ok := x.permit.reserve(bytes); !ok {
+		return outcome{err: errTooManyBytes}
+	}
+	return x.run(ctx, x.began.Add(x.options.Timeout), op)
+}
+
+// run runs the operation until the deadline, or until ctx ends; of a subscription only the beginning. An operation that
+// heeds neither is left behind with its place in the gate, and its client answered.
+func (x *exchange) run(ctx context.Context, deadline time.Time, op *operation) outcome {
+	bounded, cancel := context.WithDeadline(x.timing.into(ctx), deadline)
+	defer cancel()
+	done := make(chan outcome, 1)
+	x.permit.hold()
+	go func() {
+		out := x.execute(bounded, ctx, op)
+		x.permit.release() // first: who has the answer may ask again at once, and need the place
+		done <- out
+	}()
+	select {
+	case out := <-done:
+		return x.see(out)
+	case <-bounded.Done():
+	}
+	stuck := time.NewTimer(persistence.OutcomeTimeout(x.permit.bytes.Load()) + stuckMargin)
+	defer stuck.Stop()
+	select {
+	case out := <-done:
+		return x.see(out)
+	case <-stuck.C:
+		return outcome{err: unanswered(bounded)}
+	}
+}
+
+// see remembers which operation it was, and what became of it.
+func (x *exchange) see(out outcome) outcome {
+	if out.operation != nil {
+		x.seen.Type, x.seen.Name = string(out.operation.Operation), out.operation.Name
+	}
+	if out.resp != nil && len(out.resp.Errors) > 0 {
+		x.seen.Code = codeOf(out.resp.Errors[0])
+	}
+	return out
+}
+
+// execute runs the operation, or begins a subscription that lives in lasting; it never panics.
+func (x *exchange) execute(ctx, lasting context.Context, op *operation) (out outcome) {
+	opCtx := &graphql.OperationContext{}
+	defer func() {
+		if v := recover(); v != nil {
+			out = outcome{resp: x.panicked(ctx, opCtx, v)}
+		}
+	}()
+	opCtx, errs := x.exec.CreateOperationContext(ctx, &op.params)
+	defer func() { out.operation = opCtx.Operation }()
+	if len(errs) == 0 {
+		if refused := x.admits(op, opCtx.Operation.Operation); refused != nil {
+			return outcome{err: refused}
+		}
+		if refused := op.placeFiles(opCtx); refused != nil {
+			if refused.code != graph.CodeValidationFailed {
+				return outcome{err: refused}
+			}
+			errs = refused.list()
+		}
+	}
+	if len(errs) > 0 {
+		errs = errs[:min(len(errs), maxDocumentErrors)]
+		return outcome{resp: x.exec.DispatchError(graphql.WithOperationContext(ctx, opCtx), errs)}
+	}
+	if opCtx.Operation.Operation == ast.Subscription {
+		return x.begin(lasting, opCtx)
+	}
+	next, ctx := x.exec.DispatchOperation(ctx, opCtx)
+	if resp := next(ctx); resp != nil {
+		return outcome{resp: resp}
+	}
+	return outcome{err: unanswered(ctx)}
+}
+
+// admits returns the refusal of an operation of a kind that cannot be answered here.
+func (x *exchange) admits(op *operation, kind ast.Operation) error {
+	switch {
+	case kind == ast.Mutation && op.byURL:
+		return methodNotAllowed("POST", "GET takes no mutations.")
+	case kind == ast.Subscription && x.admit == nil:
+		return errNeedsStream
+	case kind == ast.Subscription:
+		return x.admit()
+	}
+	return nil
+}
+
+// begin begins a subscription. One that fails has an answer, which says why.
+func (x *exchange) begin(ctx context.Context, opCtx *graphql.OperationContext) outcome {
+	ctx, stream := graph.WithStream(ctx)
+	next, ctx := x.exec.DispatchOperation(ctx, opCtx)
+	more := func() (resp *graphql.Response) {
+		defer func() {
+			if v := recover(); v != nil {
+				resp = x.panicked(ctx, opCtx, v)
+			}
+		}()
+		return next(ctx)
+	}
+	if stream.Opened() {
+		return outcome{more: more}
+	}
+	if resp := more(); resp != nil {
+		return outcome{resp: resp}
+	}
+	return outcome{err: unanswered(ctx)}
+}
+
+func (x *exchange) panicked(ctx context.Context, opCtx *graphql.OperationContext, v any) *graphql.Response {
+	err := gqlerror.Wrap(x.options.Recover(ctx, v))
+	return x.exec.DispatchError(graphql.WithOperationContext(ctx, opCtx), gqlerror.List{err})
+}
+
+// unanswered is the refusal of an operation that its context ended.
+func unanswered(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errDeadline
+	}
+	// The client went away, and nobody reads this; or the server gave up waiting while shutting down.
+	return errShuttingDown
+}

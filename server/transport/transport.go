@@ -1,0 +1,169 @@
+package transport
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"sibyl/graph"
+)
+
+// Options bound what the transports take. Every field is required that does not say what is where it is nil.
+type Options struct {
+	// Authenticate gives the context who asks, by the headers of the request and, over a WebSocket, by the payload of
+	// connection_init, else nil. Its error is a *graph.Error with the code UNAUTHENTICATED; nil: anybody may ask.
+	Authenticate func(ctx context.Context, h http.Header, initPayload map[string]any) (context.Context, error)
+	// Admit is asked once for each operation, whose caller the context tells. Its error is a *graph.Error with the code
+	// RATE_LIMITED; nil: any may run.
+	Admit func(ctx context.Context, r *http.Request) error
+	// Gate bounds the operations in flight and the bytes of their bodies.
+	Gate *Gate
+	// Streams bounds the connections that stay open for subscriptions.
+	Streams *Streams
+	// Timeout is the longest an operation may take, from the end of the request's headers on. A subscription may take as
+	// long until it begins.
+	Timeout time.Duration
+	// InitTimeout is the longest that a client may take to begin the protocol on a WebSocket.
+	InitTimeout time.Duration
+	// SendTimeout is how long a client may take to read a message of a stream, or to answer a ping; it is cut off then.
+	SendTimeout time.Duration
+	// AllowedOrigins are those of other sites whose pages may open WebSockets, as `https://example.org`; nil: none are.
+	AllowedOrigins []string
+	// MaxDocumentBytes bounds a JSON body, and the parts `operations` and `map` of a multipart one.
+	MaxDocumentBytes int64
+	// MaxRequestBytes bounds a multipart body.
+	MaxRequestBytes int64
+	// MaxUploadBytes bounds one file: a larger one fails only the field that uses it.
+	MaxUploadBytes int64
+	// MaxUploadFiles bounds the files of a request, and the places where they are used.
+	MaxUploadFiles int
+	// Observe is told of each request when it has been answered.
+	Observe func(Observation)
+	// Recover turns a panic outside of the resolvers into an error; gqlgen recovers those inside with its own.
+	Recover graphql.RecoverFunc
+}
+
+// New returns the transports in the order in which they must be asked. The last takes every request that no other
+// takes, and refuses it.
+func New(o Options) []graphql.Transport {
+	return []graphql.Transport{webSocket{&o}, jsonPost{&o}, multipartPost{&o}, get{&o}, unsupported{&o}}
+}
+
+// An Observation is what became of a request, or of an operation on a WebSocket.
+type Observation struct {
+	// Type is `query`, `mutation` or `subscription`, and Name the operation's as the document has it; both are empty where none was found.
+	Type, Name string
+	// Code is the `extensions.code` of the answer's first error; empty: there is none.
+	Code graph.Code
+	// Duration is the time from the end of the request's headers to the last byte of the answer, and where that is a
+	// stream, to its beginning.
+	Duration time.Duration
+}
+
+// An operation is what a request asks for.
+type operation struct {
+	params graphql.RawParams
+	// files are those of a multipart request without a map, by the name of their part; variables name them.
+	files map[string]graph.Upload
+	// places bounds how often files may be used.
+	places int
+	// byURL refuses mutations: what a URL asks for must change nothing.
+	byURL bool
+}
+
+// A reader makes an operation of a request; its errors are refusals.
+type reader func(x *exchange) (*operation, error)
+
+// exchange is a request on its way to its answer.
+type exchange struct {
+	options *Options
+	w       http.ResponseWriter
+	r       *http.Request
+	exec    graphql.GraphExecutor
+	answer  answerType
+	permit  *permit
+	// began is when the request's headers had been read.
+	began time.Time
+	// seen is what is known of the request so far.
+	seen   Observation
+	timing *serverTiming
+	// admit lets a subscription begin, whose answers will be many; nil where there can be one only.
+	admit func() error
+}
+
+// serve takes a request all the way: read makes the operation of it, which is then run and answered.
+func (o *Options) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, read reader) {
+	x := &exchange{options: o, w: w, r: r, exec: exec, answer: plainJSON, began: time.Now(), timing: &serverTiming{}}
+	events := &eventStream{w: w, timeout: o.SendTimeout}
+	defer o.Streams.leave(events)
+	out := x.readAndRun(x.began.Add(o.Timeout), read, events)
+	if out.err != nil {
+		x.refuse(out.err)
+	}
+	x.observe()
+	if out.more != nil {
+		events.send(out.more)
+	}
+}
+
+// observe tells of what has become of the request; of a subscription, whether it has begun.
+func (x *exchange) observe() {
+	x.seen.Duration = time.Since(x.began)
+	x.options.Observe(x.seen)
+}
+
+// readAndRun answers the request, unless that is refused, or the answer is a subscription's.
+func (x *exchange) readAndRun(deadline time.Time, read reader, events *eventStream) outcome {
+	conn := http.NewResponseController(x.w)
+	// The deadline stays on a body that is not read to its end: net/http would wait for the rest of it. Writers that
+	// know no deadlines are those of tests.
+	_ = conn.SetReadDeadline(deadline)
+	wanted, acceptable := negotiate(x.r.Header)
+	if x.answer = wanted.answer; !acceptable {
+		return outcome{err: errNotAcceptable}
+	}
+	if err := x.authenticate(); err != nil {
+		return outcome{err: err}
+	}
+	var err error
+	if x.permit, err = x.options.Gate.enter(); err != nil {
+		return outcome{err: err}
+	}
+	defer x.permit.release()
+	op, err := read(x)
+	if err != nil {
+		return outcome{err: err}
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	ctx, cancel := context.WithCancel(x.r.Context())
+	if events.cancel = cancel; wanted.events != noEvents {
+		x.admit = func() error { return x.options.Streams.enter(events) }
+	}
+	out := x.run(ctx, deadline, op)
+	if out.err != nil || out.more != nil {
+		return out
+	}
+	status := x.answer.status(out.resp)
+	if wanted.events == allEvents && status == http.StatusOK {
+		return outcome{more: once(out.resp)}
+	}
+	x.write(status, out.resp)
+	return outcome{}
+}
+
+// authenticate finds out who asks, and whether they may ask now.
+func (x *exchange) authenticate() error {
+	if x.options.Authenticate != nil {
+		ctx, err := x.options.Authenticate(x.r.Context(), x.r.Header, nil)
+		if err != nil {
+			return err
+		}
+		x.r = x.r.WithContext(ctx)
+	}
+	if x.options.Admit != nil {
+		return x.options.Admit(x.r.Context(), x.r)
+	}
+	return nil
+}
