@@ -56,6 +56,7 @@ const (
 	stateInvalidUnicode  = "22P05"
 	stateReadOnly        = "25006"
 	stateCanceled        = "57014" // by the statement timeout
+	stateDeadlock        = "40P01"
 )
 
 // classify puts err under the sentinel that it means to callers; what has none stays as it is.

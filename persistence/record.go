@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -130,6 +131,10 @@ func (p pool) queueGroup(batch *pgx.Batch, group []*Record) {
 
 // queueStored queues the predictions of inputs that are stored already.
 func (p pool) queueStored(batch *pgx.Batch, stored []*Record) {
+	// The foreign key locks inputs in the order of the rows: it must be that of all others who lock several.
+	slices.SortFunc(stored, func(a, b *Record) int {
+		return slices.Compare(a.Prediction.InputID[:], b.Prediction.InputID[:])
+	})
 	inputs := column(stored, func(r *Record) InputID { return r.Prediction.InputID })
 	if p.distributed {
 		batch.Queue(insertPredictions, predictionColumnsOf(stored)...)
@@ -214,7 +219,8 @@ func predictionValues(r *Record) []any {
 // ErrStoredUnknown.
 //
 // A group whose connection was lost is sent again. The rows' own IDs make that safe: the database waits for what the
-// lost connection may still be committing, and then either takes the rows or says that it has them.
+// lost connection may still be committing, and then either takes the rows or says that it has them. One that the database
+// has chosen to end a deadlock is sent again too: none of it is stored.
 func (p pool) commit(ctx context.Context, group []*Record) error {
 	for inDoubt := false; ; {
 		conn, err := p.Acquire(ctx)
@@ -224,10 +230,10 @@ func (p pool) commit(ctx context.Context, group []*Record) error {
 			if err == nil || inDoubt && isUniqueViolation(err) && !isKeyTaken(err) {
 				return nil
 			}
-			if answered(err) && !inDoubt || isKeyTaken(err) {
+			if answered(err) && !inDoubt && !isDeadlock(err) || isKeyTaken(err) {
 				return classify(err)
 			}
-			inDoubt = inDoubt || !pgconn.SafeToRetry(err)
+			inDoubt = inDoubt || !answered(err) && !pgconn.SafeToRetry(err)
 		} else if !inDoubt {
 			// ctx is the writer's own: that it ended says that the database did not answer.
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -248,6 +254,11 @@ func (p pool) commit(ctx context.Context, group []*Record) error {
 func answered(err error) bool {
 	var answer *pgconn.PgError
 	return errors.As(err, &answer) && answer.SeverityUnlocalized != "FATAL" && answer.SeverityUnlocalized != "PANIC"
+}
+
+func isDeadlock(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && answer.Code == stateDeadlock
 }
 
 func isUniqueViolation(err error) bool {

@@ -223,3 +223,38 @@ func awaitBlocked(t *testing.T, url string) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// TestRecordThroughADeadlock: a group that the database has chosen to end a deadlock is sent again.
+func TestRecordThroughADeadlock(t *testing.T) {
+	s, url := setup(t)
+	first, second := madeAt(time.Now(), []byte("image")), madeAt(time.Now(), []byte("image"))
+	store(t, s, first, second)
+	other := connect(t, url)
+	const lock = `SELECT FROM inputs WHERE id = $1 FOR UPDATE`
+	if _, err := other.Exec(t.Context(), `SET deadlock_timeout = '4s'`); err != nil { // the group looks earlier
+		t.Fatal(err)
+	}
+	tx, err := other.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), lock, second.Input.ID); err != nil {
+		t.Fatal(err)
+	}
+	recorded := make(chan error, 1)
+	go func() {
+		recorded <- s.RecordTogether(t.Context(), []*persistence.Record{
+			another(second, time.Now(), persistence.SourceReplay), another(first, time.Now(), persistence.SourceReplay),
+		})
+	}()
+	awaitBlocked(t, url)
+	if _, err := tx.Exec(t.Context(), lock, first.Input.ID); err != nil {
+		t.Logf("the other one was chosen: %v", err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-recorded; err != nil || count(t, s) != 4 {
+		t.Errorf("%d predictions, want 4, %v", count(t, s), err)
+	}
+}
