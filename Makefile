@@ -36,7 +36,7 @@ run: build ## Serve on http://127.0.0.1:8080, with an embedded PostgreSQL and th
 	@exec bin/sibyl serve
 
 build: native ## Build bin/sibyl
-	go build -trimpath -o bin/sibyl ./server
+	go build -o bin/sibyl ./server
 
 native: $(NATIVE)
 
