@@ -16,8 +16,10 @@ import (
 )
 
 // Rules are those by which documents are validated: gqlparser's, and that literals fit their types where it looks away.
+// How deep questions about the schema may be nested is not among them: that is measured before, with the other limits.
 func Rules() *rules.Rules {
 	all := rules.NewDefaultRules()
+	all.RemoveRule(rules.MaxIntrospectionDepth.Name)
 	all.AddRule("LiteralsFitTheirTypes", literalsFit)
 	return all
 }

@@ -60,6 +60,8 @@ type Config struct {
 	// MaxResponseBytes bounds the bytes of images in an answer; what is beyond is null with RESPONSE_TOO_LARGE.
 	MaxResponseBytes ByteSize `default:"64MiB" help:"Most bytes of images in an answer."`
 
+	DocumentLimits `embed:""`
+
 	// MaxInFlight bounds the GraphQL operations that run, MaxInFlightBytes what their requests hold in memory.
 	MaxInFlight      int      `default:"1024" help:"Most operations at a time; more are OVERLOADED."`
 	MaxInFlightBytes ByteSize `default:"1GiB" help:"Most bytes of requests in memory; more are OVERLOADED."`
@@ -146,10 +148,10 @@ func (c *Config) Validate() error {
 	if host, _, err := net.SplitHostPort(c.DebugAddress); c.DebugAddress != "" && (err != nil || !isLoopback(host)) {
 		return fmt.Errorf("--debug-address %q is not host:port of a loopback address", c.DebugAddress)
 	}
-	for _, limit := range []struct {
-		flag  string
-		value int64
-	}{
+	if err := c.DocumentLimits.validate(); err != nil {
+		return err
+	}
+	if err := atLeastOne([]limit{
 		{"--max-upload-bytes", int64(c.MaxUploadBytes)},
 		{"--max-upload-files", int64(c.MaxUploadFiles)},
 		{"--max-request-bytes", int64(c.MaxRequestBytes)},
@@ -165,10 +167,8 @@ func (c *Config) Validate() error {
 		{"--rate-burst", int64(c.RateBurst)},
 		{"--timeout", int64(c.Timeout)},
 		{"--shutdown-timeout", int64(c.ShutdownTimeout)},
-	} {
-		if limit.value <= 0 {
-			return fmt.Errorf("%s must be more than 0", limit.flag)
-		}
+	}); err != nil {
+		return err
 	}
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
@@ -183,6 +183,22 @@ func (c *Config) Validate() error {
 		return errors.New("--max-upload-bytes is more than --max-request-bytes: such a file could never be taken")
 	case c.MaxRequestBytes > c.MaxInFlightBytes:
 		return errors.New("--max-request-bytes is more than --max-in-flight-bytes: such a request could never be taken")
+	}
+	return nil
+}
+
+// limit is the value of a flag that bounds something.
+type limit struct {
+	flag  string
+	value int64
+}
+
+// atLeastOne reports the first limit that lets nothing through.
+func atLeastOne(limits []limit) error {
+	for _, l := range limits {
+		if l.value <= 0 {
+			return fmt.Errorf("%s must be more than 0", l.flag)
+		}
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"sibyl/graph"
 	"sibyl/server/transport"
@@ -26,19 +25,19 @@ const (
 
 // graphQL is the handler of /graphql.
 func (s *Server) graphQL() http.Handler {
-	presenter := withLimitCodes(graph.PresentError(s.logger))
+	presenter := withTokenCode(graph.PresentError(s.logger))
 	recoverer := graph.Recover(s.logger)
 	h := handler.New(s.resolver.Schema())
 	h.SetErrorPresenter(presenter)
 	h.SetRecoverFunc(recoverer)
 	cache := documentCache{lru.New[*ast.QueryDocument](maxCachedDocuments)}
 	h.SetQueryCache(cache)
-	h.SetParserTokenLimit(maxTokens)
+	h.SetParserTokenLimit(s.config.MaxTokens)
 	h.SetDisableSuggestion(s.config.Production)
 	h.SetValidationRulesFn(graph.Rules)
-	h.Use(documentLimits{cache})
+	h.Use(documentGuard{s.config.DocumentLimits, cache})
 	h.Use(graph.StrictVariables{})
-	h.Use(extension.FixedComplexityLimit(maxComplexity))
+	h.Use(extension.FixedComplexityLimit(s.config.MaxComplexity))
 	if s.config.Introspection && !s.config.Production {
 		h.Use(extension.Introspection{})
 	}
@@ -75,15 +74,12 @@ func (c documentCache) Add(ctx context.Context, text string, document *ast.Query
 	}
 }
 
-// withLimitCodes gives gqlparser's limits the codes of their own that it does not have.
-func withLimitCodes(next graphql.ErrorPresenterFunc) graphql.ErrorPresenterFunc {
+// withTokenCode gives gqlparser's limit a code of its own, which it does not have.
+func withTokenCode(next graphql.ErrorPresenterFunc) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		presented := next(ctx, err)
-		switch {
-		case strings.HasPrefix(presented.Message, "exceeded token limit"):
+		if strings.HasPrefix(presented.Message, "exceeded token limit") {
 			presented.Extensions["code"] = graph.CodeTokenLimit
-		case presented.Rule == rules.MaxIntrospectionDepth.Name:
-			presented.Extensions["code"] = graph.CodeIntrospectionLimit
 		}
 		return presented
 	}

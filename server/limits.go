@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -11,11 +12,41 @@ import (
 	"sibyl/graph"
 )
 
+// DocumentLimits bound what a document may ask for. What fragments hold counts in each place where they are used.
+type DocumentLimits struct {
+	// MaxTokens bounds the length of a document.
+	MaxTokens int `default:"15000" help:"Most tokens in a document, 1 at least."`
+	// MaxDepth bounds how deep fields are nested; the longest introspection query in use has 15.
+	MaxDepth int `default:"20" help:"How deep fields may be nested, 1 at least."`
+	// MaxAliases bounds the fields that have another name in the answer than in the schema.
+	MaxAliases int `default:"1000" help:"Most aliases in an operation, 1 at least."`
+	// MaxRootFields bounds the fields of the operation itself, by their names in the answer.
+	MaxRootFields int `default:"100" help:"Most fields at the root of an operation, 1 at least."`
+	// MaxDirectives bounds the directives, each where it stands.
+	MaxDirectives int `default:"500" help:"Most directives in an operation, 1 at least."`
+	// MaxComplexity bounds the cost of an operation: its fields, those of lists as often as the page is long. A page of
+	// 500 predictions with all they have, and 20 others for each, stays below the default.
+	MaxComplexity int `default:"250000" help:"Most fields in an answer, by the lengths of its pages, 1 at least."`
+	// MaxIntrospectionDepth bounds how often lists of a type are nested in questions about the schema, where each list
+	// multiplies the answer: `fields`, `interfaces`, `possibleTypes`, `inputFields`.
+	MaxIntrospectionDepth int `default:"2" help:"Most lists nested in questions about the schema, 1 at least."`
+}
+
+// validate reports the first limit that nothing could be below.
+func (l *DocumentLimits) validate() error {
+	return atLeastOne([]limit{
+		{"--max-tokens", int64(l.MaxTokens)},
+		{"--max-depth", int64(l.MaxDepth)},
+		{"--max-aliases", int64(l.MaxAliases)},
+		{"--max-root-fields", int64(l.MaxRootFields)},
+		{"--max-directives", int64(l.MaxDirectives)},
+		{"--max-complexity", int64(l.MaxComplexity)},
+		{"--max-introspection-depth", int64(l.MaxIntrospectionDepth)},
+	})
+}
+
+// Bounds of the time that validation takes, which no sensible document comes near to.
 const (
-	// maxTokens bounds the length of a document.
-	maxTokens = 15_000
-	// maxDepth bounds how deep fields are nested; the longest introspection query in use has 15.
-	maxDepth = 20
 	// maxSelections bounds the fields and fragments of a document with every fragment in its places: a fragment that
 	// holds another one twice doubles it, and the next one again.
 	maxSelections = 10_000
@@ -26,54 +57,79 @@ const (
 	maxSteps = 50_000
 	// maxFragments bounds the fragments of a document, of which validation compares each pair, too.
 	maxFragments = 100
-	// maxComplexity bounds the cost of an operation: its fields, those of lists as often as the page is long. A page of
-	// 500 predictions with all they have, and 20 others for each, stays below it.
-	maxComplexity = 250_000
+	// countless is where counting stops, above every limit, so that no number overflows.
+	countless = 1 << 40
 )
 
-// documentLimits is a gqlgen extension that refuses documents before they are validated, which for some of a few
+// documentGuard is a gqlgen extension that refuses documents before they are validated, which for some of a few
 // kilobytes would take minutes. Documents in the cache have passed already.
-type documentLimits struct{ cache documentCache }
+type documentGuard struct {
+	limits DocumentLimits
+	cache  documentCache
+}
 
 // ExtensionName is the extension's name in gqlgen.
-func (documentLimits) ExtensionName() string { return "DocumentLimits" }
+func (documentGuard) ExtensionName() string { return "DocumentGuard" }
 
 // Validate has nothing to say against any schema.
-func (documentLimits) Validate(graphql.ExecutableSchema) error { return nil }
+func (documentGuard) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationParameters changes nothing: it measures the document.
-func (l documentLimits) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
-	if _, known := l.cache.Get(ctx, params.Query); known {
+func (g documentGuard) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if _, known := g.cache.Get(ctx, params.Query); known {
 		return nil
 	}
-	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, maxTokens)
+	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, g.limits.MaxTokens)
 	if err != nil {
 		return nil // gqlgen parses it again, and tells the error
 	}
-	return check(document)
+	return g.limits.check(document)
 }
 
 // check returns the error of a document that is over a limit. The document need not be valid.
-func check(document *ast.QueryDocument) *gqlerror.Error {
+func (l *DocumentLimits) check(document *ast.QueryDocument) *gqlerror.Error {
 	if len(document.Fragments) > maxFragments {
 		return limitError(graph.CodeComplexityLimit, "The document has more than %d fragments.", maxFragments)
 	}
-	return newMeasurer(document).check(document.Operations)
+	m := newMeasurer(document)
+	for _, operation := range document.Operations {
+		if err := l.excess(m.operation(operation)); err != nil {
+			return err
+		}
+	}
+	for _, fragment := range document.Fragments { // those that nobody uses are validated, too
+		if m.fragment(fragment).repeats > maxRepeats {
+			return limitError(graph.CodeComplexityLimit, repeatsTooOften, maxRepeats)
+		}
+	}
+	if m.steps == maxSteps {
+		return limitError(graph.CodeComplexityLimit, "The fragments in their places have over %d fields.", maxSteps)
+	}
+	return nil
 }
 
-// check returns the error of the first operation that is over a limit.
-func (m *measurer) check(operations ast.OperationList) *gqlerror.Error {
-	for _, operation := range operations {
-		size := m.measure(operation.SelectionSet)
-		switch {
-		case size.depth > maxDepth:
-			return limitError(graph.CodeDepthLimit, "The operation is nested deeper than %d fields.", maxDepth)
-		case size.selections > maxSelections:
-			return limitError(graph.CodeComplexityLimit, "The operation has more than %d selections.", maxSelections)
-		case size.repeats > maxRepeats:
-			return limitError(graph.CodeComplexityLimit, "The operation repeats fields more than %d times.", maxRepeats)
-		case m.steps == maxSteps:
-			return limitError(graph.CodeComplexityLimit, "The fragments in their places have over %d fields.", maxSteps)
+const repeatsTooOften = "The document repeats fields more than %d times."
+
+// excess returns the error of the first limit that an operation is over.
+func (l *DocumentLimits) excess(size *extent) *gqlerror.Error {
+	for _, bound := range []struct {
+		value, limit int
+		code         graph.Code
+		message      string
+	}{
+		{size.depth, l.MaxDepth, graph.CodeDepthLimit, "The operation is nested deeper than %d fields."},
+		{size.selections, maxSelections, graph.CodeComplexityLimit, "The operation has more than %d selections."},
+		{size.repeats, maxRepeats, graph.CodeComplexityLimit, repeatsTooOften},
+		{size.rootFields(), l.MaxRootFields, graph.CodeRootFieldLimit, "The operation has more than %d root fields."},
+		{size.aliases, l.MaxAliases, graph.CodeAliasLimit, "The operation has more than %d aliases."},
+		{size.directives, l.MaxDirectives, graph.CodeDirectiveLimit, "The operation has more than %d directives."},
+		{
+			size.introspection, l.MaxIntrospectionDepth, graph.CodeIntrospectionLimit,
+			"The question about the schema nests more than %d lists.",
+		},
+	} {
+		if bound.value > bound.limit {
+			return limitError(bound.code, bound.message, bound.limit)
 		}
 	}
 	return nil
@@ -85,24 +141,37 @@ func limitError(code graph.Code, format string, limit int) *gqlerror.Error {
 	return err
 }
 
-// extent is how large a selection set is when its fragments are in their places. Numbers beyond their limit stop there.
+// extent is how large a selection set is when its fragments are in their places. No number is beyond countless.
 type extent struct {
-	depth, selections, repeats int
+	depth, selections, repeats, aliases, directives int
+	// lists is how deep those are nested that multiply an answer about the schema, and introspection that below
+	// `__schema` and `__type`, where they are such.
+	lists, introspection int
 	// names counts the fields of the set itself, by their name in the answer, and the fragments, as `...name`.
 	names map[string]int
+}
+
+// rootFields is how many fields the set itself has, where it is that of an operation.
+func (e *extent) rootFields() (n int) {
+	for name := range e.names {
+		if !strings.HasPrefix(name, "...") {
+			n++
+		}
+	}
+	return n
 }
 
 // measurer measures the operations of one document. After maxSteps it stops, wherever it is.
 type measurer struct {
 	fragments ast.FragmentDefinitionList
-	// known are the fragments it has seen, so that each is measured once; nil while it is measured.
-	known map[string]*extent
+	// known are the fragments it has seen, so that each is measured once; empty while it is measured.
+	known map[*ast.FragmentDefinition]*extent
 	// steps counts the selections that were looked at, and the names each time they were taken in.
 	steps int
 }
 
 func newMeasurer(document *ast.QueryDocument) *measurer {
-	return &measurer{fragments: document.Fragments, known: make(map[string]*extent)}
+	return &measurer{fragments: document.Fragments, known: make(map[*ast.FragmentDefinition]*extent)}
 }
 
 // step reports whether one more step may be done.
@@ -114,6 +183,16 @@ func (m *measurer) step() bool {
 	return true
 }
 
+// operation measures an operation, with the directives that stand outside of its fields.
+func (m *measurer) operation(o *ast.OperationDefinition) *extent {
+	all := m.measure(o.SelectionSet)
+	all.directives += len(o.Directives)
+	for _, variable := range o.VariableDefinitions {
+		all.directives += len(variable.Directives)
+	}
+	return all
+}
+
 func (m *measurer) measure(set ast.SelectionSet) *extent {
 	all := &extent{names: make(map[string]int)}
 	for _, selection := range set {
@@ -123,51 +202,73 @@ func (m *measurer) measure(set ast.SelectionSet) *extent {
 		all.selections++
 		switch selection := selection.(type) {
 		case *ast.Field:
-			inside := m.measure(selection.SelectionSet)
-			inside.depth++
-			inside.names = map[string]int{selection.Alias: 1}
-			m.add(all, inside)
+			m.add(all, m.field(selection))
 		case *ast.InlineFragment:
 			m.add(all, m.measure(selection.SelectionSet))
+			all.directives += len(selection.Directives)
 		case *ast.FragmentSpread:
-			m.add(all, m.fragment(selection.Name))
-			m.add(all, &extent{names: map[string]int{"..." + selection.Name: 1}})
+			m.add(all, m.spread(selection.Name))
+			m.add(all, &extent{names: map[string]int{"..." + selection.Name: 1}, directives: len(selection.Directives)})
 		}
 	}
 	return all
 }
 
-// fragment measures a fragment. Validation refuses those that lead back to themselves, and those that are not there,
-// each of which counts like a repeat: it compares them all the same.
-func (m *measurer) fragment(name string) *extent {
-	if size, seen := m.known[name]; seen {
-		return size
+func (m *measurer) field(f *ast.Field) *extent {
+	size := m.measure(f.SelectionSet)
+	size.depth++
+	size.directives += len(f.Directives)
+	size.names = map[string]int{f.Alias: 1}
+	if f.Alias != f.Name {
+		size.aliases++
 	}
+	switch f.Name {
+	case "fields", "interfaces", "possibleTypes", "inputFields":
+		size.lists++
+	case "__schema", "__type":
+		size.introspection = max(size.introspection, size.lists)
+	}
+	return size
+}
+
+// spread measures the fragment of a name. Validation refuses those that are not there, each of which counts like a
+// repeat: it compares them all the same.
+func (m *measurer) spread(name string) *extent {
 	definition := m.fragments.ForName(name)
 	if definition == nil {
 		return &extent{repeats: 1}
 	}
-	m.known[name] = nil
-	m.known[name] = m.measure(definition.SelectionSet)
-	return m.known[name]
+	return m.fragment(definition)
+}
+
+// fragment measures a fragment. One that leads back to itself, which validation refuses, has nothing there.
+func (m *measurer) fragment(definition *ast.FragmentDefinition) *extent {
+	if size, seen := m.known[definition]; seen {
+		return size
+	}
+	m.known[definition] = &extent{}
+	size := m.measure(definition.SelectionSet)
+	size.directives += len(definition.Directives)
+	m.known[definition] = size
+	return size
 }
 
 // add takes a part of a selection set into all of it.
 func (m *measurer) add(all, part *extent) {
-	if part == nil {
-		return
-	}
 	all.depth = max(all.depth, part.depth)
-	all.selections = min(all.selections+part.selections, maxSelections+1)
-	all.repeats += part.repeats
+	all.lists = max(all.lists, part.lists)
+	all.introspection = max(all.introspection, part.introspection)
+	all.selections = min(all.selections+part.selections, countless)
+	all.aliases = min(all.aliases+part.aliases, countless)
+	all.directives = min(all.directives+part.directives, countless)
+	all.repeats = min(all.repeats+part.repeats, countless)
 	for name, count := range part.names {
 		if !m.step() {
 			break
 		}
 		if all.names[name] > 0 {
-			all.repeats += count
+			all.repeats = min(all.repeats+count, countless)
 		}
-		all.names[name] += min(count, maxRepeats)
+		all.names[name] = min(all.names[name]+count, countless)
 	}
-	all.repeats = min(all.repeats, maxRepeats+1)
 }

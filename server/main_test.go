@@ -216,6 +216,34 @@ func TestLimitsHaveCodes(t *testing.T) {
 	}
 }
 
+// TestLimitsCanBeSet sends documents that the default limits let through, and lower ones do not.
+func TestLimitsCanBeSet(t *testing.T) {
+	usual := newServer(t)
+	strict := newServer(t, func(c *server.Config) {
+		c.DocumentLimits = server.DocumentLimits{
+			MaxTokens: 60, MaxDepth: 5, MaxAliases: 2, MaxRootFields: 3, MaxDirectives: 2, MaxComplexity: 50,
+			MaxIntrospectionDepth: 1,
+		}
+	})
+	for code, document := range map[string]string{
+		"":                             `{predictions{nodes{id}}}`,
+		"TOKEN_LIMIT_EXCEEDED":         "{" + strings.Repeat("__typename ", 60) + "}",
+		"DEPTH_LIMIT_EXCEEDED":         `{predictions{nodes{input{predictions{nodes{id}}}}}}`,
+		"ALIAS_LIMIT_EXCEEDED":         `{a:__typename b:__typename c:__typename}`,
+		"ROOT_FIELD_LIMIT_EXCEEDED":    `{__typename a:__typename b:__typename models{name}}`,
+		"DIRECTIVE_LIMIT_EXCEEDED":     `{__typename@include(if:true)@skip(if:false)models@include(if:true){name}}`,
+		"COMPLEXITY_LIMIT_EXCEEDED":    `{predictions(first:50){nodes{id}}}`,
+		"INTROSPECTION_LIMIT_EXCEEDED": `{__type(name:"Query"){fields{type{fields{name}}}}}`,
+	} {
+		if answer := usual.query(t, document); answer.code() != "" {
+			t.Errorf("%s: %+v", code, answer.Errors)
+		}
+		if answer := strict.query(t, document); answer.code() != code {
+			t.Errorf("%s: %+v", code, answer.Errors)
+		}
+	}
+}
+
 // slowUpload is a request that is on its way: its body has begun, and ends when finish is called.
 func (s *service) slowUpload(t *testing.T) (answered <-chan int, finish func()) {
 	t.Helper()

@@ -32,6 +32,9 @@ var documentCodes = map[graph.Code]bool{
 	graph.CodeValidationFailed:   true,
 	graph.CodeTokenLimit:         true,
 	graph.CodeDepthLimit:         true,
+	graph.CodeAliasLimit:         true,
+	graph.CodeRootFieldLimit:     true,
+	graph.CodeDirectiveLimit:     true,
 	graph.CodeComplexityLimit:    true,
 	graph.CodeIntrospectionLimit: true,
 }
