@@ -1,0 +1,172 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"sibyl/persistence"
+	server "sibyl/server"
+)
+
+// stockRequest is one that both handlers answer alike.
+type stockRequest struct {
+	body        []byte
+	contentType string
+	// answer is where answers are put, so that its growing is no part of what is measured.
+	answer *bytes.Buffer
+	// below does what the handlers have done below GraphQL, alone: it is no part of their overhead.
+	below func(testing.TB)
+}
+
+func (r stockRequest) send(t testing.TB, h http.Handler) []byte {
+	t.Helper()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", bytes.NewReader(r.body))
+	request.Header.Set("Content-Type", r.contentType)
+	request.Header.Set("GraphQL-Require-Preflight", "1")
+	recorder := httptest.NewRecorder()
+	recorder.Body = r.answer
+	recorder.Body.Reset()
+	h.ServeHTTP(recorder, request)
+	if recorder.Code != http.StatusOK || bytes.Contains(recorder.Body.Bytes(), []byte(`"errors"`)) {
+		t.Fatalf("%d %.300s", recorder.Code, recorder.Body)
+	}
+	return recorder.Body.Bytes()
+}
+
+// stockRequests are a prediction, a list, and an image of 1 MiB as a data URL.
+func stockRequests(t testing.TB, c *server.Compared) map[string]stockRequest {
+	t.Helper()
+	upload, form := uploadBody(`mutation ($image: Upload!) { predict(image: $image) { id likelyClass { name confidence } } }`,
+		digit())
+	answer := new(bytes.Buffer)
+	predict := stockRequest{upload, form, answer, func(t testing.TB) { predictBelow(t, c, digit()) }}
+	for range 20 {
+		predict.send(t, c.Ours)
+	}
+	large := predictBelow(t, c, append(digit(), make([]byte, 1<<20)...))
+	jsonBody := func(query string) []byte {
+		body, _ := json.Marshal(map[string]string{"query": query})
+		return body
+	}
+	query := persistence.PredictionQuery{Input: true}
+	list := jsonBody(`{ predictions(first: 20) { nodes {
+  id createdAt likelyClass { name confidence } input { filename image { width height url } } } } }`)
+	image := jsonBody(fmt.Sprintf(`{ input(id: "%s") { image { dataUrl } } }`, large))
+	return map[string]stockRequest{
+		"predict": predict,
+		"list=20": {list, "application/json", answer, func(t testing.TB) {
+			if _, err := c.Store.Predictions(t.Context(), query, persistence.Page{Limit: 20}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		"dataUrl": {image, "application/json", answer, func(t testing.TB) {
+			if _, err := c.Store.Input(t.Context(), large); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Store.ImagesByID(t.Context(), []persistence.InputID{large}); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	}
+}
+
+// predictBelow decodes, runs and commits.
+func predictBelow(t testing.TB, c *server.Compared, data []byte) persistence.InputID {
+	t.Helper()
+	lease, err := c.Engine.Acquire("", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	result, err := lease.Predict(t.Context(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs, err := json.Marshal(result.Outputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, id := persistence.NewInputID(), persistence.NewPredictionID()
+	err = c.Store.Record(t.Context(), &persistence.Record{
+		Input: &persistence.Input{
+			ID: in, CreatedAt: in.Time(), ContentType: result.Image.ContentType, StoredIn: persistence.StoredInDatabase,
+			Width: result.Image.Width, Height: result.Image.Height, ByteSize: len(data), SHA256: persistence.DigestOf(data),
+		},
+		Image: data,
+		Prediction: &persistence.Prediction{
+			ID: id, InputID: in, CreatedAt: id.Time(), ModelName: result.Model.Name, ModelVersion: result.Model.Version,
+			Source: persistence.SourceRequest, Outputs: outputs,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// TestStockAnswersTheSame: what is compared is the same answer.
+func TestStockAnswersTheSame(t *testing.T) {
+	c := server.NewCompared(t)
+	for name, request := range stockRequests(t, c) {
+		ours, theirs := bytes.Clone(request.send(t, c.Ours)), request.send(t, c.Stock)
+		if name != "predict" && !bytes.Equal(bytes.TrimSpace(ours), bytes.TrimSpace(theirs)) || len(ours) < 50 {
+			t.Errorf("%s: %.300s\n%.300s", name, ours, theirs)
+		}
+	}
+}
+
+// BenchmarkToStock compares the processor time of HTTP and GraphQL with that of what gqlgen comes with: of whole
+// requests, and of what they take beyond what lies below GraphQL. PostgreSQL's is no part of either.
+func BenchmarkToStock(b *testing.B) {
+	c := server.NewCompared(b)
+	for name, request := range stockRequests(b, c) {
+		b.Run(name, func(b *testing.B) {
+			calls := []func(){
+				func() { request.send(b, c.Ours) },
+				func() { request.send(b, c.Stock) },
+				func() { request.below(b) },
+			}
+			took := make([][]time.Duration, len(calls))
+			for b.Loop() {
+				for i, call := range calls {
+					took[i] = append(took[i], cpuOf(b, call))
+				}
+			}
+			ours, theirs, below := median(took[0]), median(took[1]), median(took[2])
+			b.ReportMetric(ours/theirs, "cpu-ratio")
+			b.ReportMetric((ours-below)/(theirs-below), "overhead-ratio")
+			b.ReportMetric(0.5, "limit")
+			b.ReportMetric((ours-below)/float64(time.Microsecond), "overhead-µs")
+		})
+	}
+}
+
+// cpuOf is what a few calls take of all processors, per call.
+func cpuOf(b *testing.B, call func()) time.Duration {
+	b.Helper()
+	const calls = 20
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			b.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	for range calls {
+		call()
+	}
+	return (used() - before) / calls
+}
+
+func median(times []time.Duration) float64 {
+	slices.Sort(times)
+	return float64(times[len(times)/2])
+}
