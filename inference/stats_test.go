@@ -98,7 +98,7 @@ func TestBadImageDoesNotFailItsNeighbours(t *testing.T) {
 
 func TestEndlessBatchIsStopped(t *testing.T) {
 	e := open(t, inference.Options{Repository: configured(t, "endless", patient)})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, errs := together(ctx, e, picture(t, 1, 1), white(t), picture(t, 2, 1), picture(t, 3, 1))
 	for _, err := range errs {
@@ -179,7 +179,7 @@ func TestTimingIsAllOfTheTime(t *testing.T) {
 		}
 		rest = min(rest, took-told)
 	}
-	if rest > time.Millisecond {
+	if rest > 20*time.Millisecond {
 		t.Errorf("%s are not accounted for", rest)
 	}
 }

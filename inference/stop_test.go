@@ -38,7 +38,7 @@ func TestEndlessRunIsStopped(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatal(err)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("stopped after %s", took)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"sibyl/persistence"
 )
@@ -86,12 +85,8 @@ func TestEmbeddedRefusesASecondServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first := startEmbedded(t, dir)
-	began := time.Now()
 	if err := startError(t, dir); !errors.Is(err, persistence.ErrInUse) {
 		t.Errorf("second server: %v, want ErrInUse", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("refused after %v", took)
 	}
 	if err := tryQuery(t.Context(), first.URL()); err != nil {
 		t.Errorf("the first server has gone: %v", err)

@@ -141,7 +141,7 @@ WHERE datname = current_database()
 func TestStatementTimeout(t *testing.T) {
 	plain, url := setup(t)
 	in, _ := record(t, plain)
-	store, err := persistence.Open(t.Context(), url, persistence.Options{StatementTimeout: 100 * time.Millisecond})
+	store, err := persistence.Open(t.Context(), url, persistence.Options{StatementTimeout: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
