@@ -13,6 +13,7 @@ import (
 
 	"sibyl/graph"
 	"sibyl/persistence"
+	"sibyl/server/compress"
 	"sibyl/server/export"
 	"sibyl/server/transport"
 )
@@ -71,6 +72,9 @@ func (h *exports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	order, err := parseExport(r.URL.RawQuery)
 	if err == nil {
+		if order.format != export.Parquet { // which is compressed already
+			order.coding = compress.Negotiate(r.Header, w.Header())
+		}
 		var release func()
 		if release, err = h.enter(); err == nil {
 			defer release()
@@ -115,7 +119,11 @@ func (h *exports) send(w http.ResponseWriter, r *http.Request, o exportOrder) er
 		_ = out.deadline(time.Now()) // it may be writing to a client that does not read
 	})()
 	buffered := bufio.NewWriterSize(out, exportChunk)
-	err := export.Write(buffered, o.format, o.images, graph.Export(ctx, h.store, o.filter, o.images))
+	file := o.coding.Stream(buffered)
+	err := export.Write(file, o.format, o.images, graph.Export(ctx, h.store, o.filter, o.images))
+	if err == nil {
+		err = file.Close()
+	}
 	if err == nil {
 		err = buffered.Flush()
 	}
@@ -137,6 +145,7 @@ type exportOrder struct {
 	format export.Format
 	images bool
 	filter persistence.PredictionFilter
+	coding compress.Coding
 }
 
 // exportParameters are those that there are: with one misspelt, everything would be exported instead of a part.
@@ -228,6 +237,7 @@ func (w *exportWriter) patience() time.Duration {
 
 // describe sets the headers of a file.
 func (o exportOrder) describe(h http.Header) {
+	o.coding.Describe(h)
 	h.Set("Content-Type", o.format.MediaType())
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="predictions.%s"`, o.format))
 	h.Set("Cache-Control", "no-store")

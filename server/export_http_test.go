@@ -29,6 +29,7 @@ func (s *service) export(t *testing.T, method string, parameters ...string) *htt
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Header.Set("Accept-Encoding", "identity")
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -36,8 +36,9 @@ func TestDocumentLimits(t *testing.T) {
 		"too deep":        {nested(limits.MaxDepth + 1), graph.CodeDepthLimit},
 		"inline fragment": {"{" + strings.Repeat("...{", 500) + "a" + strings.Repeat("}", 501), ""},
 		"deep by fragments": {
-			"{...F0} " + repeat(limits.MaxDepth, func(i int) string { return fmt.Sprintf("fragment F%d on Q{a{...F%d}}", i, i+1) }) +
-				fmt.Sprintf("fragment F%d on Q{a}", limits.MaxDepth), graph.CodeDepthLimit,
+			"{...F0} " + repeat(limits.MaxDepth, func(i int) string {
+				return fmt.Sprintf("fragment F%d on Q{a{...F%d}}", i, i+1)
+			}) + fmt.Sprintf("fragment F%d on Q{a}", limits.MaxDepth), graph.CodeDepthLimit,
 		},
 		"other operation too deep": {"query A{a} query B" + nested(limits.MaxDepth+1), graph.CodeDepthLimit},
 		"many fields":              {"{a{" + repeat(4000, field) + "}}", ""},

@@ -12,7 +12,10 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
+
+	"sibyl/server/compress"
 )
 
 //go:embed web/index.html web/*.css web/*.js web/*.svg
@@ -66,7 +69,10 @@ type assets map[string]asset
 type asset struct {
 	content     []byte
 	contentType string
-	etag        string
+	// version is what its ETag begins with.
+	version string
+	// encoded is the content in a coding, made when it is first asked for; nil where that is not worth it.
+	encoded map[compress.Coding]func() []byte
 }
 
 func newAsset(name string, content []byte) asset {
@@ -77,7 +83,11 @@ func newAsset(name string, content []byte) asset {
 		}
 	}
 	sum := sha256.Sum256(content)
-	return asset{content, contentType, `"` + hex.EncodeToString(sum[:16]) + `"`}
+	encoded := make(map[compress.Coding]func() []byte)
+	for _, coding := range []compress.Coding{compress.Gzip, compress.Zstd} {
+		encoded[coding] = sync.OnceValue(func() []byte { return coding.File(content) })
+	}
+	return asset{content, contentType, hex.EncodeToString(sum[:16]), encoded}
 }
 
 // add reads every file of a file system.
@@ -113,7 +123,14 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request, policy string) {
 		return
 	}
 	h.Set("Content-Type", a.contentType)
-	h.Set("ETag", a.etag)
+	content, etag := a.content, a.version
+	if coding := compress.Negotiate(r.Header, h); coding != compress.Identity {
+		if encoded := a.encoded[coding](); encoded != nil {
+			content, etag = encoded, etag+"-"+string(coding)
+			coding.Describe(h)
+		}
+	}
+	h.Set("ETag", `"`+etag+`"`)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -121,7 +138,7 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request, policy string) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", frameOptions(policy))
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(a.content))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
 // frameOptions says to old browsers what the policy's frame-ancestors say.

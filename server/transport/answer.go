@@ -11,6 +11,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"sibyl/server/compress"
 )
 
 // retryAfter, in seconds, comes with each 503: what is full empties in less, and a server that starts or stops is
@@ -66,15 +68,15 @@ func (x *exchange) write(status int, resp *graphql.Response) {
 		x.seen.Code = codeOf(resp.Errors[0])
 	}
 	h := x.w.Header()
+	h.Add("Vary", "Accept")
+	parts := compress.Negotiate(x.r.Header, h).Answer(h, head, resp.Data, tail)
 	h.Set("Server-Timing", x.timing.header(time.Since(x.began)))
 	h.Set("Content-Type", x.answer.contentType())
-	h.Set("Content-Length", strconv.Itoa(len(head)+len(resp.Data)+len(tail)))
 	h.Set("Cache-Control", "no-store")
-	h.Add("Vary", "Accept")
 	Explain(h, status)
 	x.w.WriteHeader(status)
 	// An error means that the client has gone: there is nobody to tell.
-	for _, part := range [][]byte{head, resp.Data, tail} {
+	for _, part := range parts {
 		if _, err := x.w.Write(part); err != nil {
 			return
 		}
