@@ -23,6 +23,8 @@ type Code string
 const (
 	CodeParseFailed          Code = "GRAPHQL_PARSE_FAILED"
 	CodeValidationFailed     Code = "GRAPHQL_VALIDATION_FAILED"
+	CodePersistedNotFound    Code = "PERSISTED_QUERY_NOT_FOUND"
+	CodePersistedUnsupported Code = "PERSISTED_QUERY_NOT_SUPPORTED"
 	CodeTokenLimit           Code = "TOKEN_LIMIT_EXCEEDED"
 	CodeDepthLimit           Code = "DEPTH_LIMIT_EXCEEDED"
 	CodeAliasLimit           Code = "ALIAS_LIMIT_EXCEEDED"

@@ -77,6 +77,14 @@ type Config struct {
 	Playground    bool `default:"true" negatable:"" help:"Serve /playground (on; off with --production)."`
 	Production    bool `help:"Turn introspection, the playground and suggestions in errors off."`
 
+	// PersistedQueries bounds the documents that clients may name by hash once they were sent, whose texts have 8 KiB each
+	// on average; 0: none.
+	PersistedQueries int `default:"1024" help:"Most documents that are kept to be asked for by hash; 0: none."`
+	// TrustedDocuments is a directory of documents that may be named from the start; empty: there are none. TrustedOnly
+	// refuses all others.
+	TrustedDocuments string `placeholder:"DIR" help:"Documents, NAME.graphql, to be asked for by name; read at start only."`
+	TrustedOnly      bool   `help:"Run no other documents than these."`
+
 	// OTLPEndpoint is the URL of an OpenTelemetry collector; empty: no traces.
 	OTLPEndpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" placeholder:"URL" help:"OpenTelemetry collector of traces."`
 	// DebugAddress serves net/http/pprof, on a loopback address; empty: nothing does.
@@ -175,6 +183,10 @@ func (c *Config) Validate() error {
 		return errors.New("--tls-cert and --tls-key need each other")
 	case !(c.RateLimit >= 0 && c.RateLimit <= math.MaxInt32):
 		return errors.New("--rate-limit must be 0 or more requests a second")
+	case c.PersistedQueries < 0:
+		return errors.New("--persisted-queries must not be less than 0")
+	case c.TrustedOnly && c.TrustedDocuments == "":
+		return errors.New("--trusted-only needs --trusted-documents: every operation would be refused")
 	case c.GPUDevice < 0:
 		return errors.New("--gpu-device must not be less than 0")
 	case c.MaxUploadBytes > largestUpload:

@@ -48,6 +48,7 @@ func (s *Server) graphQL() http.Handler {
 		Admit:            s.access.limit.take,
 		Gate:             s.gate,
 		Streams:          s.streams,
+		Documents:        s.documents,
 		AllowedOrigins:   s.config.CORSOrigins,
 		InitTimeout:      initTimeout,
 		SendTimeout:      sendTimeout,

@@ -27,20 +27,21 @@ const closingShare = 4
 
 // Server is the whole service: the database, the models, and HTTP in front of both.
 type Server struct {
-	config   Config
-	logger   *slog.Logger
-	listener net.Listener
-	database database
-	store    *persistence.Store
-	engine   *inference.Engine
-	resolver *graph.Resolver
-	gate     *transport.Gate
-	streams  *transport.Streams
-	access   access
-	tls      *tls.Config // nil: no TLS
-	metrics  *metrics.Metrics
-	tracing  *tracing.Tracing
-	http     *http.Server
+	config    Config
+	logger    *slog.Logger
+	listener  net.Listener
+	database  database
+	store     *persistence.Store
+	engine    *inference.Engine
+	resolver  *graph.Resolver
+	gate      *transport.Gate
+	streams   *transport.Streams
+	documents *transport.Documents
+	access    access
+	tls       *tls.Config // nil: no TLS
+	metrics   *metrics.Metrics
+	tracing   *tracing.Tracing
+	http      *http.Server
 	// stopBy is when all must have ended; nil until the server is told to stop: it is not ready from then on.
 	stopBy atomic.Pointer[time.Time]
 	// opened are what close what New opened, in its order.
@@ -48,8 +49,8 @@ type Server struct {
 	close  func() error
 }
 
-// New opens everything, in order: the address, certificate and keys, the database, its schema, jobs, the models, HTTP.
-// It returns the first error, with all closed again. The caller must Close the Server.
+// New opens everything, in order: the address, certificate and keys, trusted documents, the database, its schema, jobs,
+// the models, HTTP. It returns the first error, with all closed again. The caller must Close the Server.
 func New(ctx context.Context, c Config, logger *slog.Logger) (*Server, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func New(ctx context.Context, c Config, logger *slog.Logger) (*Server, error) {
 	}
 	s.close = sync.OnceValue(s.closeAll)
 	for _, open := range []func(context.Context) error{
-		s.listen, s.openTLS, s.openKeys, s.openTracing,
+		s.listen, s.openTLS, s.openKeys, s.openDocuments, s.openTracing,
 		s.openDatabase, s.startJobs, s.openEngine, s.openHTTP, s.openDebug,
 	} {
 		if err := open(ctx); err != nil {

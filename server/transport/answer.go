@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"math"
@@ -49,7 +50,8 @@ func (x *exchange) refuse(err error) {
 	if refused == errShuttingDown {
 		x.w.Header().Set("Connection", "close") // its next request had better go elsewhere
 	}
-	x.write(refused.status, &graphql.Response{Errors: refused.list()})
+	resp := &graphql.Response{Errors: refused.list()}
+	x.write(cmp.Or(refused.status, x.answer.status(resp)), resp)
 }
 
 // write sends the answer. The data were made by gqlgen and are passed on as they are: checking them again, as

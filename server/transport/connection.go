@@ -163,11 +163,11 @@ func (c *connection) subscribe(ctx context.Context, m *message) error {
 	if !c.isAcknowledged() {
 		return errUnauthorized
 	}
-	params, err := parseParams("The payload", m.Payload)
+	op, err := parseOperation("The payload", m.Payload)
 	if m.ID == "" || err != nil {
 		return errInvalidMessage
 	}
-	params.Headers = c.header
+	op.params.Headers = c.header
 	ctx, cancel := context.WithCancel(ctx)
 	r := &running{id: m.ID, cancel: cancel}
 	refused, err := c.add(r)
@@ -181,7 +181,7 @@ func (c *connection) subscribe(ctx context.Context, m *message) error {
 	go func() {
 		defer c.begun.Done()
 		defer cancel()
-		c.operate(ctx, r, &operation{params: params}, int64(len(m.Payload)))
+		c.operate(ctx, r, op, int64(len(m.Payload)))
 	}()
 	return nil
 }

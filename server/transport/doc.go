@@ -8,6 +8,8 @@
 //	      │ 406              │ 401 429       │ 503            │ 400 413 415      │ the codes' statuses
 //	      └──────────────────┴───────────────┴────────────────┴──────────────────┴─► {"errors": […]}
 //
+// The document of an operation comes with it, or is one of Documents that it names.
+//
 // A subscription leaves the Gate when it has begun, and is one of Streams from then on: bounded in number, kept alive, and
 // ended in order. Each WebSocket has a goroutine that reads, and one for each operation; who does not read what is sent
 // is cut off alone.

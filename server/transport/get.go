@@ -26,12 +26,9 @@ func readURL(x *exchange) (*operation, error) {
 	if err != nil {
 		return nil, badRequest("The URL's parameters cannot be read.")
 	}
-	params := graphql.RawParams{
-		Query: values.Get("query"), OperationName: values.Get("operationName"), Headers: x.r.Header,
-	}
-	if params.Query == "" {
-		return nil, errNoQuery
-	}
+	op := &operation{documentID: values.Get("documentId"), byURL: true}
+	params := &op.params
+	params.Query, params.OperationName, params.Headers = values.Get("query"), values.Get("operationName"), x.r.Header
 	if !utf8.ValidString(params.Query) || !utf8.ValidString(params.OperationName) {
 		return nil, badRequest("The URL's parameters are not in UTF-8.")
 	}
@@ -41,8 +38,11 @@ func readURL(x *exchange) (*operation, error) {
 	if params.Extensions, err = objectParameter(values, "extensions"); err != nil {
 		return nil, err
 	}
+	if !op.hasDocument() {
+		return nil, errNoQuery
+	}
 	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	return &operation{params: params, byURL: true}, nil
+	return op, nil
 }
 
 // objectParameter reads a parameter that is a JSON object; nil where it is absent, empty or null.

@@ -312,6 +312,7 @@ func FuzzJSON(f *testing.F) {
 		`{"query":"{ok}"}`, `{"query":"query($c:Int){echo(count:$c)}","variables":{"c":1}}`, `[]`, `null`, `{"query":1}`,
 		`{"query":"mutation($f:[Upload]){upload(files:$f)}","variables":{"f":["a",[null],{"b":1}]}}`,
 		`{"query":"{a:fail b:must list}","operationName":"x","extensions":{}}`, `{"query":"{ok @defer}"}`,
+		`{"documentId":"a"}`, `{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"a"}}}`,
 	} {
 		f.Add([]byte(seed), "application/json")
 	}

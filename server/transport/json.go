@@ -42,44 +42,50 @@ func readJSON(x *exchange) (*operation, error) {
 	if !ok {
 		return nil, tooLong
 	}
-	params, err := parseParams("The request's body", text)
+	op, err := parseOperation("The request's body", text)
 	if err != nil {
 		return nil, err
 	}
-	params.Headers = x.r.Header
-	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
-	return &operation{params: params}, nil
+	op.params.Headers = x.r.Header
+	op.params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
+	return op, nil
 }
 
-// parseParams reads `{"query": …, "operationName": …, "variables": …, "extensions": …}`; other members are ignored.
+// parseOperation reads `{"query": …, "documentId": …, "operationName": …, "variables": …, "extensions": …}`; other
+// members are ignored.
 // what names the text in errors.
-func parseParams(what string, text []byte) (params graphql.RawParams, err error) {
+func parseOperation(what string, text []byte) (*operation, error) {
 	if !utf8.Valid(text) {
-		return params, badRequest("%s is not in UTF-8.", what)
+		return nil, badRequest("%s is not in UTF-8.", what)
 	}
 	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("[")) {
-		return params, badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
+		return nil, badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(text, &members); err != nil || members == nil {
-		return params, badRequest("%s is not a JSON object.", what)
+		return nil, badRequest("%s is not a JSON object.", what)
 	}
+	op := new(operation)
+	params := &op.params
 	if err := member(members["query"], &params.Query); err != nil {
-		return params, badRequest("`query` is not a string.")
+		return nil, badRequest("`query` is not a string.")
+	}
+	if err := member(members["documentId"], &op.documentID); err != nil {
+		return nil, badRequest("`documentId` is not a string or null.")
 	}
 	if err := member(members["operationName"], &params.OperationName); err != nil {
-		return params, badRequest("`operationName` is not a string or null.")
+		return nil, badRequest("`operationName` is not a string or null.")
 	}
 	if err := member(members["variables"], &params.Variables); err != nil {
-		return params, badRequest("`variables` is not an object or null.")
+		return nil, badRequest("`variables` is not an object or null.")
 	}
 	if err := member(members["extensions"], &params.Extensions); err != nil {
-		return params, badRequest("`extensions` is not an object or null.")
+		return nil, badRequest("`extensions` is not an object or null.")
 	}
-	if params.Query == "" {
-		return params, errNoQuery
+	if !op.hasDocument() {
+		return nil, errNoQuery
 	}
-	return params, nil
+	return op, nil
 }
 
 // member reads one member into dst, which stays as it is where the member is absent or null. Numbers keep their

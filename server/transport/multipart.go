@@ -167,16 +167,16 @@ func (f *form) operation() (*operation, error) {
 	if f.operations == nil {
 		return nil, badRequest("The part `operations` is missing.")
 	}
-	params, err := parseParams("The part `operations`", f.operations)
+	op, err := parseOperation("The part `operations`", f.operations)
 	if err != nil {
 		return nil, err
 	}
-	op := &operation{params: params, places: f.options.MaxUploadFiles}
+	op.places = f.options.MaxUploadFiles
 	if f.places == nil {
 		op.files = f.files
 		return op, nil
 	}
-	return op, attach(params.Variables, f.places, f.files, f.options.MaxUploadFiles)
+	return op, attach(op.params.Variables, f.places, f.files, f.options.MaxUploadFiles)
 }
 
 // parseMap reads the part `map`: `{"part": ["variables.path", …], …}`.

@@ -14,6 +14,7 @@ import (
 
 // A refusal is a request that is answered before its operation runs, with a status of its own.
 type refusal struct {
+	// status is the answer's; 0: the one that the table of statuses has for the code.
 	status int
 	code   graph.Code
 	// message is shown to the client; it never holds what the client sent, except names of parts and paths.
@@ -44,7 +45,7 @@ var (
 	errBodyTooLarge = tooLarge("The request's body is larger than the server takes.")
 	errUnwritable   = &refusal{code: graph.CodeInternal, message: "The answer could not be written."}
 	errPartHeader   = tooLarge("The headers of a part are larger than %d bytes.", maxPartHeaderBytes)
-	errNoQuery      = badRequest("`query` is missing.")
+	errNoQuery      = badRequest("`query`, or `documentId` in its place, is missing.")
 
 	errNotAcceptable = &refusal{
 		status: http.StatusNotAcceptable, code: graph.CodeBadRequest,
@@ -104,9 +105,7 @@ func refusalOf(err error, tooLong *refusal) *refusal {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &shared):
-		return &refusal{
-			status: statuses[shared.Code], code: shared.Code, message: shared.Message, retryAfter: shared.RetryAfter,
-		}
+		return &refusal{code: shared.Code, message: shared.Message, retryAfter: shared.RetryAfter}
 	case errors.As(err, &limit):
 		return tooLong
 	case isTimeout(err):

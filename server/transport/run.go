@@ -89,22 +89,24 @@ func (x *exchange) execute(ctx, lasting context.Context, op *operation) (out out
 			out = outcome{resp: x.panicked(ctx, opCtx, v)}
 		}
 	}()
+	keepAs, unresolved := x.options.Documents.resolve(op)
+	if unresolved != nil {
+		return outcome{err: unresolved}
+	}
 	opCtx, errs := x.exec.CreateOperationContext(ctx, &op.params)
 	defer func() { out.operation = opCtx.Operation }()
-	if len(errs) == 0 {
-		if refused := x.admits(op, opCtx.Operation.Operation); refused != nil {
-			return outcome{err: refused}
-		}
-		if refused := op.placeFiles(opCtx); refused != nil {
-			if refused.code != graph.CodeValidationFailed {
-				return outcome{err: refused}
-			}
-			errs = refused.list()
-		}
+	if opCtx.Doc != nil { // it is valid, whatever the variables are
+		x.options.Documents.keep(keepAs, op.params.Query)
 	}
 	if len(errs) > 0 {
 		errs = errs[:min(len(errs), maxDocumentErrors)]
 		return outcome{resp: x.exec.DispatchError(graphql.WithOperationContext(ctx, opCtx), errs)}
+	}
+	if refused := x.admits(op, opCtx.Operation.Operation); refused != nil {
+		return outcome{err: refused}
+	}
+	if refused := op.placeFiles(opCtx); refused != nil {
+		return outcome{err: refused}
 	}
 	if opCtx.Operation.Operation == ast.Subscription {
 		return x.begin(lasting, opCtx)

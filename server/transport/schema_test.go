@@ -222,6 +222,7 @@ var limits = transport.Options{
 func setup(t testing.TB, change ...func(*transport.Options)) *bundle {
 	t.Helper()
 	o := limits
+	o.Documents = transport.NewDocuments(nil, false, 2)
 	o.Gate, o.Streams = transport.NewGate(8, 100_000), transport.NewStreams(4, time.Hour)
 	for _, f := range change {
 		f(&o)

@@ -28,15 +28,17 @@ var statuses = map[graph.Code]int{
 // documentCodes tell that the document or its variables were at fault, so that nothing ran. Clients that only know
 // application/json take any status but 200 as a broken connection; the others are told 400.
 var documentCodes = map[graph.Code]bool{
-	graph.CodeParseFailed:        true,
-	graph.CodeValidationFailed:   true,
-	graph.CodeTokenLimit:         true,
-	graph.CodeDepthLimit:         true,
-	graph.CodeAliasLimit:         true,
-	graph.CodeRootFieldLimit:     true,
-	graph.CodeDirectiveLimit:     true,
-	graph.CodeComplexityLimit:    true,
-	graph.CodeIntrospectionLimit: true,
+	graph.CodeParseFailed:          true,
+	graph.CodeValidationFailed:     true,
+	graph.CodePersistedNotFound:    true,
+	graph.CodePersistedUnsupported: true,
+	graph.CodeTokenLimit:           true,
+	graph.CodeDepthLimit:           true,
+	graph.CodeAliasLimit:           true,
+	graph.CodeRootFieldLimit:       true,
+	graph.CodeDirectiveLimit:       true,
+	graph.CodeComplexityLimit:      true,
+	graph.CodeIntrospectionLimit:   true,
 }
 
 // status is the answer's: 200 where some root field succeeded, else the highest of its errors'.

@@ -22,6 +22,8 @@ type Options struct {
 	Gate *Gate
 	// Streams bounds the connections that stay open for subscriptions.
 	Streams *Streams
+	// Documents are those that clients may name in the place of their text.
+	Documents *Documents
 	// Timeout is the longest an operation may take, from the end of the request's headers on. A subscription may take as
 	// long until it begins.
 	Timeout time.Duration
@@ -65,6 +67,8 @@ type Observation struct {
 // An operation is what a request asks for.
 type operation struct {
 	params graphql.RawParams
+	// documentID names the document where params.Query is empty, unless the extension persistedQuery does.
+	documentID string
 	// files are those of a multipart request without a map, by the name of their part; variables name them.
 	files map[string]graph.Upload
 	// places bounds how often files may be used.
