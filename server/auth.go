@@ -102,5 +102,5 @@ func (a *access) authorize(w http.ResponseWriter, r *http.Request, role graph.Ro
 			return ctx, err
 		}
 	}
-	return ctx, a.limit.take(ctx, r)
+	return ctx, a.limit.take(ctx, r.RemoteAddr)
 }

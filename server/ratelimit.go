@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"net/netip"
 	"sync"
 
@@ -39,13 +38,13 @@ func newRateLimit(perSecond float64, burst int) *rateLimit {
 	return &rateLimit{limit: rate.Limit(perSecond), burst: burst, buckets: buckets}
 }
 
-// take lets one request of the context's caller through, or of the request's address where nobody is known to ask;
-// RATE_LIMITED where there are too many.
-func (l *rateLimit) take(ctx context.Context, r *http.Request) error {
+// take lets one request of the context's caller through, or of the address, as http.Request has it, where nobody is
+// known to ask; RATE_LIMITED where there are too many.
+func (l *rateLimit) take(ctx context.Context, address string) error {
 	if l == nil {
 		return nil
 	}
-	bucket := l.bucket(bucketName(ctx, r))
+	bucket := l.bucket(bucketName(ctx, address))
 	reservation := bucket.Reserve()
 	wait := reservation.Delay()
 	if wait == 0 {
@@ -67,19 +66,19 @@ func (l *rateLimit) bucket(name string) *rate.Limiter {
 }
 
 // bucketName tells callers apart. Names of keys have no blanks, and addresses come after one.
-func bucketName(ctx context.Context, r *http.Request) string {
+func bucketName(ctx context.Context, address string) string {
 	if caller := graph.CallerOf(ctx); caller != nil {
 		return caller.Name
 	}
-	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	remote, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return " " + r.RemoteAddr
+		return " " + address
 	}
-	address := remote.Addr().Unmap().WithZone("")
-	if address.Is6() {
-		if network, err := address.Prefix(networkBits); err == nil {
+	ip := remote.Addr().Unmap().WithZone("")
+	if ip.Is6() {
+		if network, err := ip.Prefix(networkBits); err == nil {
 			return " " + network.String()
 		}
 	}
-	return " " + address.String()
+	return " " + ip.String()
 }

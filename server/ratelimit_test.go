@@ -48,3 +48,31 @@ func TestRateLimitOfAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestRateLimitOfAWebSocket holds for each operation on it, from the one bucket that its caller has; it stays open.
+func TestRateLimitOfAWebSocket(t *testing.T) {
+	ring := newKeyring(t, "reader", "admin")
+	for name, s := range map[string]*service{"keys": newServer(t, ring.use, rarely), "addresses": newServer(t, rarely)} {
+		t.Run(name, func(t *testing.T) {
+			c := s.openSocket(t, ring.keys["reader"])
+			for i := range 3 {
+				c.subscribe(strconv.Itoa(i), "{models{name}}")
+				c.wantAnswer(strconv.Itoa(i))
+			}
+			for _, document := range []string{"{models{name}}", added, "{"} {
+				c.subscribe("more", document)
+				wait, _ := c.wantError("more", "RATE_LIMITED")["retryAfter"].(float64)
+				if wait < 3000 || wait > 3600 || wait != float64(int(wait)) {
+					t.Errorf("retryAfter: %v", wait)
+				}
+			}
+			c.send(`{"type":"ping"}`)
+			if m := c.next(); m.Type != "pong" {
+				t.Errorf("%+v", m)
+			}
+			if answer := s.ask(t, "{__typename}", "X-API-Key", ring.keys["reader"]); answer.Status != 429 {
+				t.Errorf("over HTTP: %+v", answer)
+			}
+		})
+	}
+}

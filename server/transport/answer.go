@@ -36,9 +36,11 @@ func Explain(h http.Header, status int) {
 // AskAgain sets the Retry-After header, in whole seconds that are never too few, where the time is not 0.
 func AskAgain(h http.Header, wait time.Duration) {
 	if wait > 0 {
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		h.Set("Retry-After", strconv.Itoa(wholeSeconds(wait)))
 	}
 }
+
+func wholeSeconds(wait time.Duration) int { return int(math.Ceil(wait.Seconds())) }
 
 // refuse answers a request whose operation has not run.
 func (x *exchange) refuse(err error) {

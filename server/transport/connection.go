@@ -23,8 +23,10 @@ const (
 // connection is a WebSocket, with the operations that run on it.
 type connection struct {
 	options *Options
-	header  http.Header
-	exec    graphql.GraphExecutor
+	// header and remoteAddr are the handshake's; all else of that request can go.
+	header     http.Header
+	remoteAddr string
+	exec       graphql.GraphExecutor
 	ws      *websocket.Conn
 	// begun are the goroutines of operations.
 	begun sync.WaitGroup
@@ -43,8 +45,10 @@ type running struct {
 	subscribed bool
 }
 
-func newConnection(o *Options, header http.Header, exec graphql.GraphExecutor) *connection {
-	return &connection{options: o, header: header, exec: exec, operations: map[string]*running{}}
+func newConnection(o *Options, r *http.Request, exec graphql.GraphExecutor) *connection {
+	return &connection{
+		options: o, header: r.Header, remoteAddr: r.RemoteAddr, exec: exec, operations: map[string]*running{},
+	}
 }
 
 // serve speaks with the client until one of both ends the connection, and returns when nothing runs on it any more.
@@ -209,7 +213,10 @@ func (c *connection) operate(ctx context.Context, r *running, op *operation, siz
 		options: c.options, exec: c.exec, answer: graphqlResponse, began: time.Now(), timing: &serverTiming{},
 	}
 	x.admit = func() error { return c.subscribed(r) }
-	out := x.runSized(ctx, op, size)
+	out := outcome{err: c.options.mayAsk(ctx, c.remoteAddr)}
+	if out.err == nil {
+		out = x.runSized(ctx, op, size)
+	}
 	if out.err != nil {
 		x.seen.Code = refusalOf(out.err, errBodyTooLarge).code
 	}

@@ -29,7 +29,11 @@ type refusal struct {
 func (e *refusal) Error() string { return e.message }
 
 func (e *refusal) list() gqlerror.List {
-	return gqlerror.List{{Message: e.message, Extensions: map[string]any{"code": string(e.code)}}}
+	extensions := map[string]any{"code": string(e.code)}
+	if e.retryAfter > 0 { // messages of a WebSocket have no header for it
+		extensions["retryAfter"] = wholeSeconds(e.retryAfter)
+	}
+	return gqlerror.List{{Message: e.message, Extensions: extensions}}
 }
 
 var (

@@ -15,9 +15,9 @@ type Options struct {
 	// Authenticate gives the context who asks, by the headers of the request and, over a WebSocket, by the payload of
 	// connection_init, else nil. Its error is a *graph.Error with the code UNAUTHENTICATED; nil: anybody may ask.
 	Authenticate func(ctx context.Context, h http.Header, initPayload map[string]any) (context.Context, error)
-	// Admit is asked once for each operation, whose caller the context tells. Its error is a *graph.Error with the code
-	// RATE_LIMITED; nil: any may run.
-	Admit func(ctx context.Context, r *http.Request) error
+	// Admit is asked once for each operation, whose caller the context tells, and its address as http.Request has it. Its
+	// error is a *graph.Error with the code RATE_LIMITED; nil: any may run.
+	Admit func(ctx context.Context, remoteAddr string) error
 	// Gate bounds the operations in flight and the bytes of their bodies.
 	Gate *Gate
 	// Streams bounds the connections that stay open for subscriptions.
@@ -112,6 +112,14 @@ func (o *Options) serve(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	}
 }
 
+// mayAsk asks Admit, where there is one.
+func (o *Options) mayAsk(ctx context.Context, remoteAddr string) error {
+	if o.Admit == nil {
+		return nil
+	}
+	return o.Admit(ctx, remoteAddr)
+}
+
 // observe tells of what has become of the request; of a subscription, whether it has begun.
 func (x *exchange) observe() {
 	x.seen.Duration = time.Since(x.began)
@@ -166,8 +174,5 @@ func (x *exchange) authenticate() error {
 		}
 		x.r = x.r.WithContext(ctx)
 	}
-	if x.options.Admit != nil {
-		return x.options.Admit(x.r.Context(), x.r)
-	}
-	return nil
+	return x.options.mayAsk(x.r.Context(), x.r.RemoteAddr)
 }

@@ -27,7 +27,7 @@ func (t webSocket) Supports(r *http.Request) bool {
 // Do answers the request, and leaves the connection to Streams: what net/http holds of a request is more than all that
 // an idle subscriber needs.
 func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
-	c := newConnection(t.options, r.Header, exec)
+	c := newConnection(t.options, r, exec)
 	if err := t.enter(r, c); err != nil {
 		x := &exchange{options: t.options, w: w, r: r, exec: exec, answer: plainJSON, timing: &serverTiming{}}
 		x.began = time.Now()
