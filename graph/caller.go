@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"slices"
@@ -41,6 +42,8 @@ type Caller struct {
 	// Name is that of the caller's key, and goes to the log.
 	Name  string
 	Roles []Role
+	// KeySum is the SHA-256 of the key. It tells the key from one that has the name later.
+	KeySum [sha256.Size]byte
 }
 
 // May reports whether the caller has the role.
@@ -63,17 +66,21 @@ func CallerOf(ctx context.Context) *Caller {
 
 // Authorize returns the error of a context whose caller lacks the role: UNAUTHENTICATED where there is none, else
 // FORBIDDEN.
-func Authorize(ctx context.Context, role Role) error {
-	switch caller := CallerOf(ctx); {
-	case caller == nil:
-		return &Error{Code: CodeUnauthenticated, Message: "this needs an API key"}
-	case !caller.May(role):
-		return &Error{Code: CodeForbidden, Message: fmt.Sprintf("this needs a key with the role %s", role)}
+func Authorize(ctx context.Context, role Role) error { return CallerOf(ctx).authorize("this", role) }
+
+// authorize is Authorize for a caller, who may be nil. What needs the role is named in the message.
+func (c *Caller) authorize(what string, role Role) error {
+	switch {
+	case c == nil:
+		return &Error{Code: CodeUnauthenticated, Message: what + " needs an API key"}
+	case !c.May(role):
+		return &Error{Code: CodeForbidden, Message: fmt.Sprintf("%s needs a key with the role %s", what, role)}
 	}
 	return nil
 }
 
-// requires is the directive @requires of fields.
+// requires is the directive @requires of fields. Authorization has refused what it would refuse, where that is
+// installed.
 func (r *Resolver) requires(ctx context.Context, _ any, next graphql.Resolver, role Role) (any, error) {
 	if r.options.Authorize {
 		if err := Authorize(ctx, role); err != nil {

@@ -37,6 +37,9 @@ func (s *Server) graphQL() http.Handler {
 	h.SetValidationRulesFn(graph.Rules)
 	h.Use(documentGuard{s.config.DocumentLimits, cache})
 	h.Use(graph.StrictVariables{})
+	if s.access.ring != nil {
+		h.Use(graph.Authorization{})
+	}
 	h.Use(extension.FixedComplexityLimit(s.config.MaxComplexity))
 	if s.config.Introspection && !s.config.Production {
 		h.Use(extension.Introspection{})
