@@ -54,6 +54,12 @@ func (r *Resolver) predictionAdded(
 	go func() {
 		defer close(added)
 		defer sub.Close()
+		defer func() {
+			if v := recover(); v != nil {
+				_ = Recover(r.options.Logger)(ctx, v)
+				stream.ended.Store(&Error{Code: CodeInternal, Message: "internal server error"})
+			}
+		}()
 		for {
 			p, err := sub.Next(ctx)
 			if err != nil {

@@ -45,6 +45,9 @@ func (a *access) authenticate(ctx context.Context, h http.Header, init map[strin
 	return graph.WithCaller(ctx, caller), nil
 }
 
+// renew is who has the caller's key now; nil: nobody.
+func (a *access) renew(caller *graph.Caller) *graph.Caller { return a.ring.Renew(caller) }
+
 // givenKey is the key of a request, which may be there more than once, but must be one.
 func givenKey(h http.Header, init map[string]any) (key string, err error) {
 	given := append(h.Values("X-API-Key"), bearers(h.Values("Authorization")...)...)

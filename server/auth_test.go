@@ -23,12 +23,13 @@ import (
 type keyring struct {
 	path string
 	keys map[string]string
+	// lines are those of the file, by the names.
+	lines map[string]string
 }
 
 func newKeyring(t *testing.T, names ...string) keyring {
 	t.Helper()
-	ring := keyring{path: filepath.Join(t.TempDir(), "keys"), keys: make(map[string]string)}
-	var lines strings.Builder
+	ring := keyring{path: filepath.Join(t.TempDir(), "keys"), keys: map[string]string{}, lines: map[string]string{}}
 	for _, name := range names {
 		var roles []graph.Role
 		for role := range strings.SplitSeq(name, "_") {
@@ -38,13 +39,25 @@ func newKeyring(t *testing.T, names ...string) keyring {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ring.keys[name] = key
-		fmt.Fprintln(&lines, line)
+		ring.keys[name], ring.lines[name] = key, line
 	}
-	if err := os.WriteFile(ring.path, []byte(lines.String()), 0o600); err != nil {
+	ring.write(t)
+	return ring
+}
+
+// write makes the file anew, of the lines.
+func (k keyring) write(t *testing.T) {
+	t.Helper()
+	var text strings.Builder
+	for _, line := range k.lines {
+		fmt.Fprintln(&text, line)
+	}
+	if err := os.WriteFile(k.path+".new", []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return ring
+	if err := os.Rename(k.path+".new", k.path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // use makes a server take the keys.

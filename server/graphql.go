@@ -48,6 +48,7 @@ func (s *Server) graphQL() http.Handler {
 	h.AroundOperations(s.resolver.AroundOperation)
 	for _, t := range transport.New(transport.Options{
 		Authenticate:     s.access.authenticate,
+		Renew:            s.access.renew,
 		Admit:            s.access.limit.take,
 		Gate:             s.gate,
 		Streams:          s.streams,

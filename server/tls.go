@@ -26,7 +26,7 @@ func (s *Server) openTLS(context.Context) error {
 			return &pair, err
 		}
 		return append(append(cert[:len(cert):len(cert)], 0), key...), parse, errors.Join(certErr, keyErr)
-	}, s.logger, filepath.Dir(certFile), filepath.Dir(keyFile))
+	}, nil, s.logger, filepath.Dir(certFile), filepath.Dir(keyFile))
 	if err != nil {
 		return fmt.Errorf("--tls-cert, --tls-key: %w", err)
 	}

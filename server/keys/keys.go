@@ -31,27 +31,21 @@ const (
 	maxFileBytes = 1 << 20
 )
 
-// entry is one key.
-type entry struct {
-	sum    [sha256.Size]byte
-	caller graph.Caller
-}
-
 // Ring has the keys of a file. It is safe for concurrent use.
-type Ring struct{ entries *watch.Value[[]entry] }
+type Ring struct{ callers *watch.Value[[]graph.Caller] }
 
-// Open reads the file and follows its changes until Close. One that is not in order is an error, and later leaves the
-// keys as they were, which the logger is told.
-func Open(path string, logger *slog.Logger) (*Ring, error) {
-	read := func() ([]byte, func() ([]entry, error), error) {
+// Open reads the file and follows its changes until Close; when the keys have changed it calls changed, unless that is
+// nil. A file that is not in order is an error, and later leaves the keys as they were, which the logger is told.
+func Open(path string, logger *slog.Logger, changed func()) (*Ring, error) {
+	read := func() ([]byte, func() ([]graph.Caller, error), error) {
 		text, err := readFile(path)
-		return text, func() ([]entry, error) { return parse(text) }, err
+		return text, func() ([]graph.Caller, error) { return parse(text) }, err
 	}
-	entries, err := watch.Open("API keys", read, logger, filepath.Dir(path))
+	callers, err := watch.Open("API keys", read, changed, logger, filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	return &Ring{entries}, nil
+	return &Ring{callers}, nil
 }
 
 func readFile(path string) ([]byte, error) {
@@ -68,7 +62,7 @@ func readFile(path string) ([]byte, error) {
 }
 
 // Close ends the watching of the file.
-func (r *Ring) Close() { r.entries.Close() }
+func (r *Ring) Close() { r.callers.Close() }
 
 // Find returns who has the key; nil where nobody has. It compares with every key in the same time, so that nobody
 // learns from the time how near a guess was.
@@ -76,16 +70,22 @@ func (r *Ring) Find(key string) *graph.Caller {
 	if len(key) > maxKeyLength {
 		return nil
 	}
-	sum := sha256.Sum256([]byte(key))
-	entries := r.entries.Get()
+	return r.find(sha256.Sum256([]byte(key)))
+}
+
+// Renew returns who has the caller's key now, with the roles of now; nil where nobody has.
+func (r *Ring) Renew(caller *graph.Caller) *graph.Caller { return r.find(caller.KeySum) }
+
+func (r *Ring) find(sum [sha256.Size]byte) *graph.Caller {
+	callers := r.callers.Get()
 	found := -1
-	for i := range entries {
-		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], entries[i].sum[:]), i, found)
+	for i := range callers {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(sum[:], callers[i].KeySum[:]), i, found)
 	}
 	if found < 0 {
 		return nil
 	}
-	return &entries[found].caller
+	return &callers[found]
 }
 
 // New makes a key and the line of the file for it. The key is nowhere else.
@@ -103,8 +103,8 @@ func New(name string, roles []graph.Role) (key, line string, err error) {
 
 // parse reads the file: a key a line, as `name role[,role…] sha256:HEX`; empty lines and those with # count for
 // nothing. Its errors tell the line by number and never show a digest, in place of which somebody may have put the key.
-func parse(text []byte) ([]entry, error) {
-	var entries []entry
+func parse(text []byte) ([]graph.Caller, error) {
+	var callers []graph.Caller
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
@@ -112,28 +112,28 @@ func parse(text []byte) ([]entry, error) {
 		if trimmed == "" || strings.HasPrefix(trimmed, "#") {
 			continue
 		}
-		e, err := parseLine(trimmed)
+		caller, err := parseLine(trimmed)
 		if err == nil {
-			err = refuseTwice(entries, e)
+			err = refuseTwice(callers, caller)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", number, err)
 		}
-		entries = append(entries, e)
+		callers = append(callers, caller)
 	}
-	if len(entries) == 0 {
+	if len(callers) == 0 {
 		return nil, errors.New("there is no key in the file: `sibyl keys new` makes one")
 	}
-	return entries, nil
+	return callers, nil
 }
 
-func refuseTwice(entries []entry, e entry) error {
-	for _, other := range entries {
+func refuseTwice(callers []graph.Caller, c graph.Caller) error {
+	for _, other := range callers {
 		switch {
-		case other.caller.Name == e.caller.Name:
-			return fmt.Errorf("another key has the name %s", e.caller.Name)
-		case other.sum == e.sum:
-			return fmt.Errorf("the key is that of %s", other.caller.Name)
+		case other.Name == c.Name:
+			return fmt.Errorf("another key has the name %s", c.Name)
+		case other.KeySum == c.KeySum:
+			return fmt.Errorf("the key is that of %s", other.Name)
 		}
 	}
 	return nil
@@ -142,25 +142,25 @@ func refuseTwice(entries []entry, e entry) error {
 // names are those of keys: fit for a log.
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 
-func parseLine(line string) (e entry, err error) {
+func parseLine(line string) (c graph.Caller, err error) {
 	fields := strings.Fields(line)
 	if len(fields) != 3 {
-		return e, errors.New("a line is `name role[,role…] sha256:HEX`")
+		return c, errors.New("a line is `name role[,role…] sha256:HEX`")
 	}
 	if !names.MatchString(fields[0]) {
-		return e, errors.New("a name is 1 to 64 letters, digits and ._@-, and begins with a letter or a digit")
+		return c, errors.New("a name is 1 to 64 letters, digits and ._@-, and begins with a letter or a digit")
 	}
-	if e.caller.Roles, err = parseRoles(fields[1]); err != nil {
-		return e, err
+	if c.Roles, err = parseRoles(fields[1]); err != nil {
+		return c, err
 	}
-	e.caller.Name = fields[0]
+	c.Name = fields[0]
 	digits, given := strings.CutPrefix(fields[2], "sha256:")
 	sum, err := hex.DecodeString(digits)
 	if !given || err != nil || len(sum) != sha256.Size {
-		return e, errors.New("the third word is not sha256: with 64 hexadecimal digits")
+		return c, errors.New("the third word is not sha256: with 64 hexadecimal digits")
 	}
-	e.sum = [sha256.Size]byte(sum)
-	return e, nil
+	c.KeySum = [sha256.Size]byte(sum)
+	return c, nil
 }
 
 func parseRoles(text string) (roles []graph.Role, err error) {

@@ -55,7 +55,7 @@ func (l *log) has(text string) bool {
 func open(t *testing.T, path string) (*keys.Ring, *log) {
 	t.Helper()
 	l := &log{}
-	ring, err := keys.Open(path, slog.New(slog.NewTextHandler(l, nil)))
+	ring, err := keys.Open(path, slog.New(slog.NewTextHandler(l, nil)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestBadFilesAreRefused(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "keys")
 		write(t, path, text)
-		ring, err := keys.Open(path, slog.New(slog.DiscardHandler))
+		ring, err := keys.Open(path, slog.New(slog.DiscardHandler), nil)
 		if err == nil {
 			ring.Close()
 		}

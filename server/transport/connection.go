@@ -9,6 +9,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
+
+	"sibyl/graph"
 )
 
 const (
@@ -27,22 +29,27 @@ type connection struct {
 	header     http.Header
 	remoteAddr string
 	exec       graphql.GraphExecutor
-	ws      *websocket.Conn
+	ws         *websocket.Conn
 	// begun are the goroutines of operations.
 	begun sync.WaitGroup
 
 	mu           sync.Mutex // guards what follows
 	acknowledged bool
-	draining     bool
-	operations   map[string]*running
+	// caller is who asks; nil where nobody is known to.
+	caller *graph.Caller
+	// revoked says that the caller's key is gone, and the connection about to be closed.
+	revoked    bool
+	draining   bool
+	operations map[string]*running
 }
 
 // running is an operation of a connection.
 type running struct {
-	id     string
-	cancel context.CancelFunc
-	// subscribed says that only cancel ends it; guarded by the connection's mu.
-	subscribed bool
+	id string
+	// cancel ends it, and with a *graph.Error a subscription says why.
+	cancel context.CancelCauseFunc
+	// subscription is its operation where only cancel ends it, else nil; guarded by the connection's mu.
+	subscription *graphql.OperationContext
 }
 
 func newConnection(o *Options, r *http.Request, exec graphql.GraphExecutor) *connection {
@@ -98,7 +105,12 @@ func (c *connection) attach(ws *websocket.Conn) bool {
 }
 
 // receiveAll handles message after message. Its error is a closeError where the client broke the protocol.
-func (c *connection) receiveAll(ctx context.Context) error {
+func (c *connection) receiveAll(ctx context.Context) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = c.panicked(ctx, v)
+		}
+	}()
 	for {
 		kind, text, err := c.ws.Read(ctx)
 		if err != nil {
@@ -150,9 +162,9 @@ func (c *connection) initialise(ctx context.Context, m *message) (context.Contex
 			return ctx, errForbidden
 		}
 	}
-	c.mu.Lock()
-	c.acknowledged = true
-	c.mu.Unlock()
+	if !c.acknowledge(graph.CallerOf(ctx)) {
+		return ctx, errForbidden
+	}
 	return ctx, c.send(appendMessage(nil, "", typeAck, nil))
 }
 
@@ -172,11 +184,11 @@ func (c *connection) subscribe(ctx context.Context, m *message) error {
 		return errInvalidMessage
 	}
 	op.params.Headers = c.header
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
 	r := &running{id: m.ID, cancel: cancel}
-	refused, err := c.add(r)
+	caller, refused, err := c.add(r)
 	if refused != nil || err != nil {
-		cancel()
+		cancel(nil)
 		if refused != nil {
 			return c.send(appendErrors(m.ID, refused.list()))
 		}
@@ -184,27 +196,31 @@ func (c *connection) subscribe(ctx context.Context, m *message) error {
 	}
 	go func() {
 		defer c.begun.Done()
-		defer cancel()
-		c.operate(ctx, r, op, int64(len(m.Payload)))
+		defer cancel(nil)
+		defer c.recoverPanic(ctx)
+		c.operate(graph.WithCaller(ctx, caller), r, op, int64(len(m.Payload)))
 	}()
 	return nil
 }
 
-// add makes room for an operation, which must then call begun.Done, or refuses it alone. The error is the connection's.
-func (c *connection) add(r *running) (*refusal, error) {
+// add makes room for an operation of the caller, which must then call begun.Done, or refuses it alone. The error is the
+// connection's.
+func (c *connection) add(r *running) (*graph.Caller, *refusal, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
+	case c.revoked:
+		return nil, nil, errForbidden
 	case c.operations[r.id] != nil:
-		return nil, alreadyExists(r.id)
+		return nil, nil, alreadyExists(r.id)
 	case c.draining:
-		return errShuttingDown, nil
+		return nil, errShuttingDown, nil
 	case len(c.operations) >= maxOperations:
-		return errTooManyOperations, nil
+		return nil, errTooManyOperations, nil
 	}
 	c.operations[r.id] = r
 	c.begun.Add(1)
-	return nil, nil
+	return c.caller, nil, nil
 }
 
 // operate runs an operation and sends what comes of it.
@@ -212,7 +228,7 @@ func (c *connection) operate(ctx context.Context, r *running, op *operation, siz
 	x := &exchange{
 		options: c.options, exec: c.exec, answer: graphqlResponse, began: time.Now(), timing: &serverTiming{},
 	}
-	x.admit = func() error { return c.subscribed(r) }
+	x.admit = func(op *graphql.OperationContext) error { return c.subscribed(r, op) }
 	out := outcome{err: c.options.mayAsk(ctx, c.remoteAddr)}
 	if out.err == nil {
 		out = x.runSized(ctx, op, size)
@@ -252,15 +268,16 @@ func (c *connection) conclude(id string, out outcome) {
 	}
 }
 
-// subscribed notes that an operation lasts, unless nothing is to last any more.
-func (c *connection) subscribed(r *running) error {
+// subscribed notes that an operation lasts, unless nothing is to last any more, or the caller may not have it since the
+// keys have changed.
+func (c *connection) subscribed(r *running, op *graphql.OperationContext) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.draining {
 		return errShuttingDown
 	}
-	r.subscribed = true
-	return nil
+	r.subscription = op
+	return c.options.stillMay(c.caller, op)
 }
 
 // finish forgets an operation, and reports whether the client still waits for it.
@@ -279,7 +296,7 @@ func (c *connection) cancel(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := c.operations[id]; r != nil {
-		r.cancel()
+		r.cancel(nil)
 		delete(c.operations, id)
 	}
 }
@@ -321,8 +338,8 @@ func (c *connection) end() {
 	c.mu.Lock()
 	c.draining = true
 	for _, r := range c.operations {
-		if r.subscribed {
-			r.cancel()
+		if r.subscription != nil {
+			r.cancel(nil)
 		}
 	}
 	c.mu.Unlock()
@@ -330,4 +347,18 @@ func (c *connection) end() {
 	if ws := c.socket(); ws != nil {
 		_ = ws.Close(websocket.StatusGoingAway, goingAway)
 	}
+}
+
+// recoverPanic closes the connection where an operation panics outside of its resolvers. It must be deferred.
+func (c *connection) recoverPanic(ctx context.Context) {
+	if v := recover(); v != nil {
+		end := c.panicked(ctx, v)
+		_ = c.socket().Close(end.code, end.reason)
+	}
+}
+
+// panicked tells of a panic, and is what the connection ends with: what it had done of its work is unknown.
+func (c *connection) panicked(ctx context.Context, v any) *closeError {
+	_ = c.options.Recover(ctx, v) // clients are told no more than that
+	return errInternal
 }

@@ -16,8 +16,10 @@ type eventStream struct {
 	w http.ResponseWriter
 	// timeout bounds a write.
 	timeout time.Duration
-	// cancel ends the subscription; set before anybody else knows of the stream.
-	cancel context.CancelFunc
+	// cancel ends the subscription, and with a *graph.Error says why; set before anybody else knows of the stream.
+	cancel context.CancelCauseFunc
+	// stillMay returns the error of a caller who may not have it any more; set as cancel is.
+	stillMay func() error
 
 	mu sync.Mutex
 	// begun and ended say when the answer can be written to; guarded by mu.
@@ -35,18 +37,20 @@ func once(resp *graphql.Response) func() *graphql.Response {
 
 // send sends answer after answer until there are no more, the client has gone, or reads too slowly.
 func (s *eventStream) send(more func() *graphql.Response) {
-	defer s.cancel()
+	defer s.cancel(nil)
 	defer s.finish()
 	s.begin()
 	// A comment has no meaning; it tells the client that it is heard.
-	for text := []byte(":\n\n"); s.write(text); {
+	for heard := s.write([]byte(":\n\n")); heard; {
 		resp := more()
-		if resp == nil {
+		if resp != nil {
+			heard = s.write(appendEvent(make([]byte, 0, len(resp.Data)+256), resp))
+		}
+		if resp == nil || resp.Data == nil {
 			// Without data, even if it is empty, browsers do not tell scripts of an event.
 			s.write([]byte("event: complete\ndata:\n\n"))
 			return
 		}
-		text = appendEvent(make([]byte, 0, len(resp.Data)+256), resp)
 	}
 }
 
@@ -97,7 +101,7 @@ func (s *eventStream) write(text []byte) bool {
 	}
 	if err != nil {
 		s.ended = true
-		s.cancel()
+		s.cancel(nil)
 	}
 	return err == nil
 }
@@ -111,6 +115,6 @@ func (s *eventStream) finish() {
 
 func (s *eventStream) ping() { s.write([]byte(":\n\n")) }
 
-func (s *eventStream) end() { s.cancel() }
+func (s *eventStream) end() { s.cancel(nil) }
 
-func (s *eventStream) abort() { s.cancel() }
+func (s *eventStream) abort() { s.cancel(nil) }

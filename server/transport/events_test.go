@@ -10,14 +10,17 @@ import (
 	"testing"
 )
 
-// openUnread asks for an event stream.
-func openUnread(t testing.TB, base, document string) (*http.Response, error) {
+// openUnread asks for an event stream, with headers given as name and value in turn.
+func openUnread(t testing.TB, base, document string, headers ...string) (*http.Response, error) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"?query="+url.QueryEscape(document), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/event-stream")
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
 	response, err := http.DefaultClient.Do(r)
 	if err == nil {
 		t.Cleanup(func() { _ = response.Body.Close() })
@@ -26,9 +29,9 @@ func openUnread(t testing.TB, base, document string) (*http.Response, error) {
 }
 
 // openEvents opens an event stream and returns what comes on it, without the first comment.
-func openEvents(t testing.TB, base, document string) (*http.Response, <-chan string) {
+func openEvents(t testing.TB, base, document string, headers ...string) (*http.Response, <-chan string) {
 	t.Helper()
-	response, err := openUnread(t, base, document)
+	response, err := openUnread(t, base, document, headers...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ const (
 	closeInitTimeout  websocket.StatusCode = 4408
 	closeExists       websocket.StatusCode = 4409
 	closeTooManyInits websocket.StatusCode = 4429
+	closeInternal     websocket.StatusCode = 4500
 )
 
 // maxReasonBytes is how long the reason of a close frame may be (RFC 6455, 5.5).
@@ -48,8 +49,11 @@ func (e *closeError) Error() string { return e.reason }
 var (
 	errInvalidMessage = &closeError{closeInvalid, "Invalid message"}
 	errUnauthorized   = &closeError{closeUnauthorized, "Unauthorized"}
-	errForbidden      = &closeError{closeForbidden, "Forbidden"}
-	errTooManyInits   = &closeError{closeTooManyInits, "Too many initialisation requests"}
+	// errForbidden is of a key that is unknown, from the beginning or since it was taken away. Clients come again after it,
+	// maybe with another key; after 4401, which is theirs who begin operations too early, they do not.
+	errForbidden    = &closeError{closeForbidden, "Forbidden"}
+	errTooManyInits = &closeError{closeTooManyInits, "Too many initialisation requests"}
+	errInternal     = &closeError{closeInternal, "Internal server error"}
 )
 
 // alreadyExists ends a connection on which two operations have the same ID.

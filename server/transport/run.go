@@ -24,7 +24,7 @@ const maxDocumentErrors = 50
 type outcome struct {
 	resp *graphql.Response
 	err  error
-	// more gives the answers of a subscription, and nil when there are no more.
+	// more gives the answers of a subscription, and nil when there are no more. One without data is the last.
 	more func() *graphql.Response
 	// operation is nil where none was found in the document.
 	operation *ast.OperationDefinition
@@ -102,7 +102,7 @@ func (x *exchange) execute(ctx, lasting context.Context, op *operation) (out out
 		errs = errs[:min(len(errs), maxDocumentErrors)]
 		return outcome{resp: x.exec.DispatchError(graphql.WithOperationContext(ctx, opCtx), errs)}
 	}
-	if refused := x.admits(op, opCtx.Operation.Operation); refused != nil {
+	if refused := x.admits(op, opCtx); refused != nil {
 		return outcome{err: refused}
 	}
 	if refused := op.placeFiles(opCtx); refused != nil {
@@ -119,14 +119,14 @@ func (x *exchange) execute(ctx, lasting context.Context, op *operation) (out out
 }
 
 // admits returns the refusal of an operation of a kind that cannot be answered here.
-func (x *exchange) admits(op *operation, kind ast.Operation) error {
-	switch {
+func (x *exchange) admits(op *operation, opCtx *graphql.OperationContext) error {
+	switch kind := opCtx.Operation.Operation; {
 	case kind == ast.Mutation && op.byURL:
 		return methodNotAllowed("POST", "GET takes no mutations.")
 	case kind == ast.Subscription && x.admit == nil:
 		return errNeedsStream
 	case kind == ast.Subscription:
-		return x.admit()
+		return x.admit(opCtx)
 	}
 	return nil
 }
@@ -141,7 +141,11 @@ func (x *exchange) begin(ctx context.Context, opCtx *graphql.OperationContext) o
 				resp = x.panicked(ctx, opCtx, v)
 			}
 		}()
-		return next(ctx)
+		resp = next(ctx)
+		if ended := revoked(ctx); ended != nil {
+			return ended
+		}
+		return resp
 	}
 	if stream.Opened() {
 		return outcome{more: more}

@@ -26,6 +26,7 @@ import (
 // sdl is a schema of which every field shows one thing that a transport must carry.
 const sdl = `
 scalar Upload
+directive @requires(role: String!) on FIELD_DEFINITION
 type Query {
   ok: String
   echo(text: String, count: Int): String
@@ -36,6 +37,8 @@ type Query {
   list(code: String): [String]
   "panics outside of any resolver"
   panic: String
+  "tells who asks"
+  caller: String
   "waits for its context"
   slow: String
   "does not even heed its context"
@@ -50,7 +53,11 @@ type Subscription {
   "gives text without end"
   flood(bytes: Int!): String
   "gives nothing until it is cancelled"
-  never: Int
+  never: Int @requires(role: "READER")
+  "as never, for everybody"
+  idle: Int
+  "panics instead of giving something"
+  panics: Int
   "cannot be begun"
   refused(code: String): Int
   "begins and is ended with the code"
@@ -124,6 +131,9 @@ func (f *fields) resolve(ctx context.Context, name string, args map[string]any) 
 		return nil, failure
 	case "list":
 		return []any{nil}, failure
+	case "caller":
+		caller := graph.CallerOf(ctx)
+		return fmt.Sprint(caller.Name, " ", caller.Roles), nil
 	case "panic":
 		panic("secret of the server")
 	case "slow":
@@ -160,9 +170,11 @@ func (f *fields) stream(ctx context.Context, name string, args map[string]any) g
 		case name == "flood" && ctx.Err() == nil:
 			bytes, _ := args["bytes"].(int64)
 			return &graphql.Response{Data: fmt.Appendf(nil, `{"flood":%q}`, strings.Repeat("x", int(bytes)))}
-		case name == "never":
+		case name == "never", name == "idle":
 			f.entered <- struct{}{}
 			<-ctx.Done()
+		case name == "panics":
+			panic("secret of the server")
 		case name == "ended" && given == 1:
 			return &failure
 		}

@@ -29,6 +29,8 @@ type stream interface {
 	end()
 	// abort ends it at once.
 	abort()
+	// recheck ends it, or what of it its caller may not have any more: the keys have changed.
+	recheck()
 }
 
 // NewStreams returns one for so many connections, on each of which something is sent at least every keepAlive.
@@ -75,6 +77,16 @@ func (s *Streams) Abort() {
 	defer s.mu.Unlock()
 	for st := range s.open {
 		s.running.Go(st.abort)
+	}
+}
+
+// Recheck ends the subscriptions, and closes the WebSockets, whose callers may not have them any more. It is to be
+// called when the keys have changed, and does not wait.
+func (s *Streams) Recheck() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for st := range s.open {
+		s.running.Go(st.recheck)
 	}
 }
 

@@ -15,6 +15,9 @@ type Options struct {
 	// Authenticate gives the context who asks, by the headers of the request and, over a WebSocket, by the payload of
 	// connection_init, else nil. Its error is a *graph.Error with the code UNAUTHENTICATED; nil: anybody may ask.
 	Authenticate func(ctx context.Context, h http.Header, initPayload map[string]any) (context.Context, error)
+	// Renew returns the caller that Authenticate gave a context with the roles of now, or nil where the key is gone; nil
+	// where callers stay what they were. After it gives something else, Streams.Recheck must be called.
+	Renew func(*graph.Caller) *graph.Caller
 	// Admit is asked once for each operation, whose caller the context tells, and its address as http.Request has it. Its
 	// error is a *graph.Error with the code RATE_LIMITED; nil: any may run.
 	Admit func(ctx context.Context, remoteAddr string) error
@@ -94,7 +97,7 @@ type exchange struct {
 	seen   Observation
 	timing *serverTiming
 	// admit lets a subscription begin, whose answers will be many; nil where there can be one only.
-	admit func() error
+	admit func(*graphql.OperationContext) error
 }
 
 // serve takes a request all the way: read makes the operation of it, which is then run and answered.
@@ -149,9 +152,9 @@ func (x *exchange) readAndRun(deadline time.Time, read reader, events *eventStre
 		return outcome{err: err}
 	}
 	_ = conn.SetReadDeadline(time.Time{})
-	ctx, cancel := context.WithCancel(x.r.Context())
+	ctx, cancel := context.WithCancelCause(x.r.Context())
 	if events.cancel = cancel; wanted.events != noEvents {
-		x.admit = func() error { return x.options.Streams.enter(events) }
+		x.admit = func(op *graphql.OperationContext) error { return x.enter(events, op) }
 	}
 	out := x.run(ctx, deadline, op)
 	if out.err != nil || out.more != nil {

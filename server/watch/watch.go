@@ -25,6 +25,7 @@ type Reader[T any] func() (content []byte, parse func() (T, error), err error)
 // Value is what was last made of files that were in order. It is safe for concurrent use.
 type Value[T any] struct {
 	read    Reader[T]
+	changed func()
 	what    string
 	logger  *slog.Logger
 	current atomic.Pointer[T]
@@ -34,10 +35,15 @@ type Value[T any] struct {
 }
 
 // Open makes the value, whose error is returned, and from then on makes it again whenever something changes in one of
-// the directories, until Close. Files that are not in order leave the old value, and the logger is told of what they
-// are.
-func Open[T any](what string, read Reader[T], logger *slog.Logger, directories ...string) (*Value[T], error) {
-	v := &Value[T]{read: read, what: what, logger: logger}
+// the directories, until Close, and calls changed when it has, unless that is nil. Files that are not in order leave the
+// old value, and the logger is told of what they are.
+func Open[T any](
+	what string, read Reader[T], changed func(), logger *slog.Logger, directories ...string,
+) (*Value[T], error) {
+	if changed == nil {
+		changed = func() {}
+	}
+	v := &Value[T]{read: read, changed: changed, what: what, logger: logger}
 	if _, err := v.renew(); err != nil {
 		return nil, err
 	}
@@ -118,5 +124,6 @@ func (v *Value[T]) look(ctx context.Context) {
 			slog.String("what", v.what), slog.Any("error", err))
 	case changed:
 		v.logger.LogAttrs(ctx, slog.LevelInfo, "changed files read", slog.String("what", v.what))
+		v.changed()
 	}
 }
