@@ -38,7 +38,7 @@ func TestAuthorization(t *testing.T) {
 		"behind":            {input(`p: ` + list), predictor, forbidden},
 		"both":              {input(list), both, ""},
 		"a second field":    {`mutation { predictInput(inputId: "x") { id } reloadModels { name } }`, predictor, forbidden},
-		"of fragments":      {predict(`...B`) + `fragment B on Prediction { input { ...A } }` + fragment, predictor, forbidden},
+		"of fragments":      {predict(`...B`) + `fragment B on Prediction{input{...A}}` + fragment, predictor, forbidden},
 		"inline fragments":  {predict(`... { ... on Prediction { input { ` + list + ` } } }`), predictor, forbidden},
 		"skipped at first":  {input(`...A @skip(if: true) ...A`) + fragment, predictor, forbidden},
 		"skipped":           {input(`predictions @skip(if: true) { nodes { id } }`), predictor, ""},

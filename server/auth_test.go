@@ -222,9 +222,9 @@ func TestRolesAreHeld(t *testing.T) {
 			}
 		}
 	}
-	if answer := s.ask(t, "mutation{__typename reloadModels{name}}", "X-API-Key", ring.keys["reader"]); answer.Status != 403 ||
-		answer.code() != "FORBIDDEN" || answer.Data != nil {
-		t.Errorf("%+v", answer)
+	refused := s.ask(t, "mutation{__typename reloadModels{name}}", "X-API-Key", ring.keys["reader"])
+	if refused.Status != 403 || refused.code() != "FORBIDDEN" || refused.Data != nil {
+		t.Errorf("%+v", refused)
 	}
 }
 
