@@ -166,6 +166,50 @@ func TestMethods(t *testing.T) {
 	}
 }
 
+// TestSecurityHeaders of all that is answered: what is no page may do nothing in a browser, and a page little.
+func TestSecurityHeaders(t *testing.T) {
+	s := newServer(t)
+	image := s.predictedImage(t, digit())
+	const nothing, page = "default-src 'none'; frame-ancestors 'none'", "default-src 'none'; script-src 'self'; "
+	for path, row := range map[string]struct {
+		status int
+		policy string // what it begins with
+		frame  string
+	}{
+		"/":                                     {200, page, "DENY"},
+		"/app.js":                               {200, page, "DENY"},
+		"/playground/":                          {200, page, "DENY"},
+		"/playground/iframe-sandbox/index.html": {200, page, "SAMEORIGIN"},
+		"/playground":                           {200, page, "DENY"},
+		"/nowhere":                              {404, nothing, "DENY"},
+		"/playground/nowhere":                   {404, nothing, "DENY"},
+		"/healthz":                              {200, nothing, "DENY"},
+		"/metrics":                              {200, nothing, "DENY"},
+		"/export":                               {200, nothing, "DENY"},
+		"/export?format=xml":                    {400, nothing, "DENY"},
+		"/graphql":                              {400, nothing, "DENY"},
+		asked("{__typename}"):                   {200, nothing, "DENY"},
+		"/images/input_01m8522t8jfrxv0dc4j1baw62f": {404, nothing, "DENY"},
+		image: {200, "default-src 'none'; sandbox", "DENY"},
+	} {
+		got := s.send(t, http.MethodGet, path)
+		h := got.Header
+		policy := h.Get("Content-Security-Policy")
+		if got.StatusCode != row.status || !strings.HasPrefix(policy, row.policy) || h.Get("X-Frame-Options") != row.frame {
+			t.Errorf("%s: %d, %q, %q", path, got.StatusCode, policy, h.Get("X-Frame-Options"))
+		}
+		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "no-referrer" ||
+			h.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+			t.Errorf("%s: %v", path, h)
+		}
+		scripts, _, _ := strings.Cut(strings.TrimPrefix(policy, "default-src 'none'; script-src "), ";")
+		if isPage := row.policy == page; isPage && (scripts != "'self'" || h.Get("Cross-Origin-Opener-Policy") != "same-origin" ||
+			!strings.Contains(h.Get("Permissions-Policy"), "camera=()")) {
+			t.Errorf("%s: scripts %s, %v", path, scripts, h)
+		}
+	}
+}
+
 // TestOtherHosts are those of sites that let their name mean this machine.
 func TestOtherHosts(t *testing.T) {
 	for insecure, want := range map[bool]int{false: http.StatusMisdirectedRequest, true: http.StatusOK} {

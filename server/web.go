@@ -21,9 +21,15 @@ import (
 //go:embed web/index.html web/*.css web/*.js web/*.svg
 var webFiles embed.FS
 
-// pagePolicy lets the page load what this server has, show images that it was given, and nothing else.
+// pagePolicy lets the page load what this server has, show images that it was given, and nothing else. No script of it
+// makes HTML or a script of a text.
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
-	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
+	"require-trusted-types-for 'script'; trusted-types 'none'"
+
+// permissions are what neither the page nor the playground asks a browser for.
+const permissions = "camera=(), display-capture=(), geolocation=(), hid=(), microphone=(), midi=(), payment=(), " +
+	"serial=(), usb=()"
 
 // contentTypes are set by hand: what mime knows depends on the machine.
 var contentTypes = map[string]string{
@@ -134,9 +140,7 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request, policy string) {
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Permissions-Policy", permissions)
 	h.Set("X-Frame-Options", frameOptions(policy))
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }

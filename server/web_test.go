@@ -53,8 +53,6 @@ func TestPageHeaders(t *testing.T) {
 		"Cache-Control":              "no-cache",
 		"Content-Security-Policy":    pagePolicy,
 		"Cross-Origin-Opener-Policy": "same-origin",
-		"Referrer-Policy":            "no-referrer",
-		"X-Content-Type-Options":     "nosniff",
 		"X-Frame-Options":            "DENY",
 	} {
 		if got := resp.Header.Get(name); got != want {
