@@ -158,8 +158,9 @@ evaluate: native ## Measure the model on MNIST (MNIST=directory of the four idx 
 	SIBYL_MNIST=$(abspath $(MNIST)) go test -count=1 -v -run 'TestMNIST|TestDigits' ./inference
 
 audit: native ## Look for known holes in what we depend on (needs the open internet)
-	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
+	go run golang.org/x/vuln/cmd/govulncheck ./...
 	npm audit
+	cd server/clients && npm audit
 
 clean: ## Remove what was built; the data directory stays
 	rm -rf bin node_modules server/clients/node_modules .cache bench/peer/.venv bench/results
