@@ -124,8 +124,33 @@ func clientError(err error) *Error {
 }
 
 // PresentError returns the function through which every error goes to the client. It gives each a code, and to what a
-// client must not see a message that says nothing, and the request's ID, under which logger has it whole.
+// client must not see a message that says nothing, and the request's ID, under which logger has it whole. No message is
+// long, whatever it repeats of the request.
 func PresentError(logger *slog.Logger) graphql.ErrorPresenterFunc {
+	present := presentError(logger)
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		presented := present(ctx, err)
+		presented.Message = shorten(presented.Message)
+		return presented
+	}
+}
+
+// maxMessageLength is how many characters of a message a client is told.
+const maxMessageLength = 500
+
+// shorten returns the beginning of a long text.
+func shorten(text string) string {
+	length := 0
+	for i := range text {
+		if length == maxMessageLength {
+			return text[:i] + "…"
+		}
+		length++
+	}
+	return text
+}
+
+func presentError(logger *slog.Logger) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		presented := graphql.DefaultErrorPresenter(ctx, err)
 		if known := clientError(unlocated(err)); known != nil {

@@ -47,9 +47,9 @@ func (c *catalog) resolve(model string, number int) (*version, error) {
 		return v, nil
 	}
 	if shown := m.version(number); shown != nil && shown.State != ModelRetired {
-		return nil, fmt.Errorf("%w: version %d of %q is %s", ErrModelNotReady, number, model, shown.State)
+		return nil, fmt.Errorf("%w: version %d of %.64q is %s", ErrModelNotReady, number, model, shown.State)
 	}
-	return nil, fmt.Errorf("%w: %q has no version %d", ErrModelNotFound, model, number)
+	return nil, fmt.Errorf("%w: %.64q has no version %d", ErrModelNotFound, model, number)
 }
 
 // served is the version that answers requests that name none.
@@ -111,7 +111,7 @@ func modelNotFound(name string) error {
 	if name == "" {
 		return fmt.Errorf("%w: its name is empty", ErrModelNotFound)
 	}
-	return fmt.Errorf("%w: %q", ErrModelNotFound, name)
+	return fmt.Errorf("%w: %.64q", ErrModelNotFound, name)
 }
 
 // byDefault is the model of requests that name none; empty where several may be meant.

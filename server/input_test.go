@@ -8,6 +8,7 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // oddStrings are strings in JSON that some part of a service might not bear.
@@ -63,6 +64,39 @@ func TestOddStrings(t *testing.T) {
 	body := append([]byte(`{"query":"{__typename}","variables":{"x":"`), "\xff\"}}"...)
 	if answer := s.post(t, body, "application/json"); answer.code() != "BAD_REQUEST" {
 		t.Errorf("invalid UTF-8: %+v", answer)
+	}
+}
+
+// TestMessagesAreShort repeats no more of a request than helps a person.
+func TestMessagesAreShort(t *testing.T) {
+	s := newServer(t)
+	long := strings.Repeat("aé", 5_000)
+	name := strings.Repeat("a", 10_000)
+	for document, row := range map[string]struct {
+		code string
+		most int // characters
+	}{
+		`{model(name:"` + long + `"){name}}`:                         {"MODEL_NOT_FOUND", 200},
+		`{node(id:"` + long + `"){id}}`:                              {"BAD_USER_INPUT", 200},
+		`{predictions(after:"` + long + `"){nodes{id}}}`:             {"BAD_USER_INPUT", 200},
+		`mutation{routeModel(model:"` + long + `",serving:1){name}}`: {"MODEL_NOT_FOUND", 200},
+		`mutation{predictInput(inputId:"` + long + `"){id}}`:         {"BAD_USER_INPUT", 200},
+		`{` + name + `}`:                                                     {"GRAPHQL_VALIDATION_FAILED", 501},
+		`{model(name:"x",` + name + `:1){name}}`:                             {"GRAPHQL_VALIDATION_FAILED", 501},
+		`query($x:` + name + `){__typename}`:                                 {"GRAPHQL_VALIDATION_FAILED", 501},
+		`{predictions(filter:{` + name + `:1}){nodes{id}}}`:                  {"GRAPHQL_VALIDATION_FAILED", 501},
+		`{predictions(orderBy:"` + long + `"){nodes{id}}}`:                   {"GRAPHQL_VALIDATION_FAILED", 501},
+		`{predictions(filter:{createdAt:{from:"` + long + `"}}){nodes{id}}}`: {"BAD_USER_INPUT", 200},
+	} {
+		answer := s.query(t, document)
+		if answer.code() != row.code {
+			t.Errorf("%.40s: %.300v", document, answer.Errors)
+		}
+		for _, err := range answer.Errors {
+			if n := utf8.RuneCountInString(err.Message); n > row.most || !utf8.ValidString(err.Message) {
+				t.Errorf("%.40s: %d characters %.1000s", document, n, err.Message)
+			}
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func (l *DocumentLimits) validate() error {
 	})
 }
 
-// Bounds of the time that validation takes, which no sensible document comes near to.
+// Bounds of the time that validation takes, and of what is repeated, which no sensible document comes near to.
 const (
 	// maxSelections bounds the fields and fragments of a document with every fragment in its places: a fragment that
 	// holds another one twice doubles it, and the next one again.
@@ -57,6 +57,8 @@ const (
 	maxSteps = 50_000
 	// maxFragments bounds the fragments of a document, of which validation compares each pair, too.
 	maxFragments = 100
+	// maxAliasBytes bounds an alias, which an answer has once in each row.
+	maxAliasBytes = 128
 	// countless is where counting stops, above every limit, so that no number overflows.
 	countless = 1 << 40
 )
@@ -122,6 +124,7 @@ func (l *DocumentLimits) excess(size *extent) *gqlerror.Error {
 		{size.repeats, maxRepeats, graph.CodeComplexityLimit, repeatsTooOften},
 		{size.rootFields(), l.MaxRootFields, graph.CodeRootFieldLimit, "The operation has more than %d root fields."},
 		{size.aliases, l.MaxAliases, graph.CodeAliasLimit, "The operation has more than %d aliases."},
+		{size.longest, maxAliasBytes, graph.CodeAliasLimit, "An alias has more than %d characters."},
 		{size.directives, l.MaxDirectives, graph.CodeDirectiveLimit, "The operation has more than %d directives."},
 		{
 			size.introspection, l.MaxIntrospectionDepth, graph.CodeIntrospectionLimit,
@@ -144,6 +147,8 @@ func limitError(code graph.Code, format string, limit int) *gqlerror.Error {
 // extent is how large a selection set is when its fragments are in their places. No number is beyond countless.
 type extent struct {
 	depth, selections, repeats, aliases, directives int
+	// longest is the length of the longest alias.
+	longest int
 	// lists is how deep those are nested that multiply an answer about the schema, and introspection that below
 	// `__schema` and `__type`, where they are such.
 	lists, introspection int
@@ -221,6 +226,7 @@ func (m *measurer) field(f *ast.Field) *extent {
 	size.names = map[string]int{f.Alias: 1}
 	if f.Alias != f.Name {
 		size.aliases++
+		size.longest = max(size.longest, len(f.Alias))
 	}
 	switch f.Name {
 	case "fields", "interfaces", "possibleTypes", "inputFields":
@@ -256,6 +262,7 @@ func (m *measurer) fragment(definition *ast.FragmentDefinition) *extent {
 // add takes a part of a selection set into all of it.
 func (m *measurer) add(all, part *extent) {
 	all.depth = max(all.depth, part.depth)
+	all.longest = max(all.longest, part.longest)
 	all.lists = max(all.lists, part.lists)
 	all.introspection = max(all.introspection, part.introspection)
 	all.selections = min(all.selections+part.selections, countless)

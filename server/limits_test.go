@@ -48,6 +48,9 @@ func TestDocumentLimits(t *testing.T) {
 			"{" + repeat(11, func(i int) string { return fmt.Sprintf("b%d{...F}", i) }) + "}fragment F on Q{" +
 				repeat(limits.MaxAliases/10, alias) + "}", graph.CodeAliasLimit,
 		},
+		"a long alias":         {"{a{" + strings.Repeat("b", maxAliasBytes) + ":c}}", ""},
+		"too long an alias":    {"{...{a{" + strings.Repeat("b", maxAliasBytes+1) + ":c}}}", graph.CodeAliasLimit},
+		"a long field":         {"{" + strings.Repeat("b", maxAliasBytes+1) + "}", ""},
 		"root fields":          {"{" + repeat(limits.MaxRootFields, field) + "}", ""},
 		"a root field, often":  {"{" + strings.Repeat("a ", limits.MaxRootFields+1) + "}", ""},
 		"too many root fields": {"{" + repeat(limits.MaxRootFields+1, field) + "}", graph.CodeRootFieldLimit},

@@ -82,15 +82,18 @@ func (t *Tracing) Statements() pgx.QueryTracer {
 	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider))
 }
 
+// maxNameSize bounds the names of operations, which clients choose.
+const maxNameSize = 64
+
 // AroundOperation makes a span of each query and mutation. It is a graphql.OperationMiddleware.
 func (t *Tracing) AroundOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	operation := graphql.GetOperationContext(ctx).Operation
 	if t == nil || operation.Operation == ast.Subscription {
 		return next(ctx)
 	}
-	kind := string(operation.Operation)
+	kind, name := string(operation.Operation), operation.Name
 	ctx, span := t.tracer.Start(ctx, "graphql "+kind, api.WithAttributes(
-		attribute.String("graphql.operation.type", kind), attribute.String("graphql.operation.name", operation.Name)))
+		attribute.String("graphql.operation.type", kind), attribute.String("graphql.operation.name", name[:min(len(name), maxNameSize)])))
 	respond := next(ctx)
 	return func(ctx context.Context) *graphql.Response {
 		defer span.End()
