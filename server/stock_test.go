@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,23 +19,25 @@ import (
 type stockRequest struct {
 	body        []byte
 	contentType string
-	// answer is where answers are put, so that its growing is no part of what is measured.
-	answer *bytes.Buffer
+	// answers are where answers are put, whose growing is no part of what is measured.
+	answers *sync.Pool
 	// below does what the handlers have done below GraphQL, alone: it is no part of their overhead.
 	below func(testing.TB)
 }
 
+// send returns the answer, which is there until the next is sent. It may be called by several goroutines.
 func (r stockRequest) send(t testing.TB, h http.Handler) []byte {
 	t.Helper()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", bytes.NewReader(r.body))
 	request.Header.Set("Content-Type", r.contentType)
 	request.Header.Set("GraphQL-Require-Preflight", "1")
 	recorder := httptest.NewRecorder()
-	recorder.Body = r.answer
+	recorder.Body = r.answers.Get().(*bytes.Buffer)
+	defer r.answers.Put(recorder.Body)
 	recorder.Body.Reset()
 	h.ServeHTTP(recorder, request)
 	if recorder.Code != http.StatusOK || bytes.Contains(recorder.Body.Bytes(), []byte(`"errors"`)) {
-		t.Fatalf("%d %.300s", recorder.Code, recorder.Body)
+		t.Errorf("%d %.300s", recorder.Code, recorder.Body)
 	}
 	return recorder.Body.Bytes()
 }
@@ -43,14 +45,15 @@ func (r stockRequest) send(t testing.TB, h http.Handler) []byte {
 // stockRequests are a prediction, a list, and an image of 1 MiB as a data URL.
 func stockRequests(t testing.TB, c *server.Compared) map[string]stockRequest {
 	t.Helper()
+	file := digit()
 	upload, form := uploadBody(`mutation ($image: Upload!) { predict(image: $image) { id likelyClass { name confidence } } }`,
-		digit())
-	answer := new(bytes.Buffer)
-	predict := stockRequest{upload, form, answer, func(t testing.TB) { predictBelow(t, c, digit()) }}
+		file)
+	answers := &sync.Pool{New: func() any { return new(bytes.Buffer) }}
+	predict := stockRequest{upload, form, answers, func(t testing.TB) { predictBelow(t, c, file) }}
 	for range 20 {
 		predict.send(t, c.Ours)
 	}
-	large := predictBelow(t, c, append(digit(), make([]byte, 1<<20)...))
+	large := predictBelow(t, c, append(slices.Clip(file), make([]byte, 1<<20)...))
 	jsonBody := func(query string) []byte {
 		body, _ := json.Marshal(map[string]string{"query": query})
 		return body
@@ -61,52 +64,52 @@ func stockRequests(t testing.TB, c *server.Compared) map[string]stockRequest {
 	image := jsonBody(fmt.Sprintf(`{ input(id: "%s") { image { dataUrl } } }`, large))
 	return map[string]stockRequest{
 		"predict": predict,
-		"list=20": {list, "application/json", answer, func(t testing.TB) {
+		"list=20": {list, "application/json", answers, func(t testing.TB) {
 			if _, err := c.Store.Predictions(t.Context(), query, persistence.Page{Limit: 20}); err != nil {
-				t.Fatal(err)
+				t.Error(err)
 			}
 		}},
-		"dataUrl": {image, "application/json", answer, func(t testing.TB) {
-			if _, err := c.Store.Input(t.Context(), large); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := c.Store.ImagesByID(t.Context(), []persistence.InputID{large}); err != nil {
-				t.Fatal(err)
+		"dataUrl": {image, "application/json", answers, func(t testing.TB) {
+			_, err := c.Store.Input(t.Context(), large)
+			if _, imageErr := c.Store.ImagesByID(t.Context(), []persistence.InputID{large}); err != nil || imageErr != nil {
+				t.Error(err, imageErr)
 			}
 		}},
 	}
 }
 
-// predictBelow decodes, runs and commits.
+// predictBelow decodes, runs and commits. It may be called by several goroutines.
 func predictBelow(t testing.TB, c *server.Compared, data []byte) persistence.InputID {
 	t.Helper()
-	lease, err := c.Engine.Acquire("", 0)
+	in, p := persistence.NewInputID(), persistence.NewPredictionID()
+	err := func() error {
+		lease, err := c.Engine.Acquire("", 0)
+		if err != nil {
+			return err
+		}
+		defer lease.Release()
+		result, err := lease.Predict(t.Context(), data)
+		if err != nil {
+			return err
+		}
+		outputs, err := json.Marshal(result.Outputs)
+		if err != nil {
+			return err
+		}
+		return c.Store.Record(t.Context(), &persistence.Record{
+			Input: &persistence.Input{
+				ID: in, CreatedAt: in.Time(), ContentType: result.Image.ContentType, StoredIn: persistence.StoredInDatabase,
+				Width: result.Image.Width, Height: result.Image.Height, ByteSize: len(data), SHA256: persistence.DigestOf(data),
+			},
+			Image: data,
+			Prediction: &persistence.Prediction{
+				ID: p, InputID: in, CreatedAt: p.Time(), ModelName: result.Model.Name, ModelVersion: result.Model.Version,
+				Source: persistence.SourceRequest, Outputs: outputs,
+			},
+		})
+	}()
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer lease.Release()
-	result, err := lease.Predict(t.Context(), data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	outputs, err := json.Marshal(result.Outputs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, id := persistence.NewInputID(), persistence.NewPredictionID()
-	err = c.Store.Record(t.Context(), &persistence.Record{
-		Input: &persistence.Input{
-			ID: in, CreatedAt: in.Time(), ContentType: result.Image.ContentType, StoredIn: persistence.StoredInDatabase,
-			Width: result.Image.Width, Height: result.Image.Height, ByteSize: len(data), SHA256: persistence.DigestOf(data),
-		},
-		Image: data,
-		Prediction: &persistence.Prediction{
-			ID: id, InputID: in, CreatedAt: id.Time(), ModelName: result.Model.Name, ModelVersion: result.Model.Version,
-			Source: persistence.SourceRequest, Outputs: outputs,
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
 	return in
 }
@@ -148,22 +151,21 @@ func BenchmarkToStock(b *testing.B) {
 	}
 }
 
-// cpuOf is what a few calls take of all processors, per call.
+// cpuOf is what a call takes of all processors where some callers share them.
 func cpuOf(b *testing.B, call func()) time.Duration {
 	b.Helper()
-	const calls = 20
-	used := func() time.Duration {
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			b.Fatal(err)
-		}
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	const callers, calls = 8, 10
+	before := cpuTime(b)
+	var group sync.WaitGroup
+	for range callers {
+		group.Go(func() {
+			for range calls {
+				call()
+			}
+		})
 	}
-	before := used()
-	for range calls {
-		call()
-	}
-	return (used() - before) / calls
+	group.Wait()
+	return (cpuTime(b) - before) / (callers * calls)
 }
 
 func median(times []time.Duration) float64 {
