@@ -57,7 +57,10 @@ func (StrictVariables) MutateOperationParameters(_ context.Context, params *grap
 
 // MutateOperationContext changes nothing: it checks the variables that gqlparser has let through.
 func (StrictVariables) MutateOperationContext(_ context.Context, op *graphql.OperationContext) *gqlerror.Error {
-	return checkVariables(op.Operation, op.Variables)
+	if err := checkVariables(op.Operation, op.Variables); err != nil {
+		return err
+	}
+	return checkConditions(op)
 }
 
 // whole writes the numbers in a value that are integers without fraction and exponent: `1.0` and `1e3` are integers to

@@ -88,6 +88,26 @@ func TestVariablesAreOfTheirTypes(t *testing.T) {
 	}
 }
 
+// TestConditionsAreNotNull: a variable with a default may be null, but not as a condition.
+func TestConditionsAreNotNull(t *testing.T) {
+	b := setup(t, graph.Options{})
+	const (
+		directly = `query ($x: Boolean = true) { models { name @include(if: $x) } }`
+		deeply   = `query ($x: Boolean = true) { ...F } fragment F on Query { ... on Query { models { name ... on Model @skip(if: $x) { name } } } }`
+		nowhere  = `query ($x: Boolean = true) { predictions(filter: {correct: $x}) { nodes { id } } }`
+		spread   = `query ($x: Boolean = true) { __typename ...F @include(if: $x) } fragment F on Query { models { name } }`
+	)
+	for query, code := range map[string]string{
+		directly: "GRAPHQL_VALIDATION_FAILED", deeply: "GRAPHQL_VALIDATION_FAILED", spread: "GRAPHQL_VALIDATION_FAILED", nowhere: "",
+	} {
+		for value, want := range map[string]string{`{"x":null}`: code, `{"x":true}`: "", `{}`: ""} {
+			if a := b.do(t, query, readVariables(t, value)); a.codes() != want {
+				t.Errorf("%s with %s: %v, want %s", query, value, a, want)
+			}
+		}
+	}
+}
+
 // TestLiteralsAreOfTheirTypes, too.
 func TestLiteralsAreOfTheirTypes(t *testing.T) {
 	b := setup(t, graph.Options{})

@@ -231,9 +231,6 @@ func TestRecordThroughADeadlock(t *testing.T) {
 	store(t, s, first, second)
 	other := connect(t, url)
 	const lock = `SELECT FROM inputs WHERE id = $1 FOR UPDATE`
-	if _, err := other.Exec(t.Context(), `SET deadlock_timeout = '4s'`); err != nil { // the group looks earlier
-		t.Fatal(err)
-	}
 	tx, err := other.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -249,7 +246,7 @@ func TestRecordThroughADeadlock(t *testing.T) {
 	}()
 	awaitBlocked(t, url)
 	if _, err := tx.Exec(t.Context(), lock, first.Input.ID); err != nil {
-		t.Logf("the other one was chosen: %v", err)
+		t.Logf("the other one was chosen, as it was late: %v", err)
 	}
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Error(err)

@@ -139,12 +139,8 @@ func TestMeasuringIsBounded(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		m := newMeasurer(document)
-		for _, operation := range document.Operations {
-			m.operation(operation)
-		}
-		if err := limits.check(document); err == nil || m.steps > maxSteps {
-			t.Errorf("%s: %d steps, %v", name, m.steps, err)
+		if limits.check(document) == nil {
+			t.Errorf("%s was measured to its end", name)
 		}
 	}
 }

@@ -52,8 +52,7 @@ func readJSON(x *exchange) (*operation, error) {
 }
 
 // parseOperation reads `{"query": …, "documentId": …, "operationName": …, "variables": …, "extensions": …}`; other
-// members are ignored.
-// what names the text in errors.
+// members are ignored. what names the text in errors.
 func parseOperation(what string, text []byte) (*operation, error) {
 	if !utf8.Valid(text) {
 		return nil, badRequest("%s is not in UTF-8.", what)
