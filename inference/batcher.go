@@ -2,6 +2,7 @@ package inference
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -25,8 +26,8 @@ type backend interface {
 }
 
 // batcher makes tasks that wait at the same time share a run, as Triton's dynamic batcher does. A task that finds an
-// instance idle runs at once and alone; those that come while all are busy wait in order, and an instance that becomes
-// idle takes as many of them as the plan says. It is safe for concurrent use.
+// instance idle runs at once, with those that are about to come; those that come while all are busy wait in order, and
+// an instance that becomes idle takes as many of them as the plan says. It is safe for concurrent use.
 type batcher struct {
 	executor executor
 	plan     batchPlan
@@ -35,13 +36,17 @@ type batcher struct {
 	// maxQueue bounds those who wait; whoever comes then is refused at once.
 	maxQueue int
 	stats    *statistics
+	// yield lets others have the processor: runtime.Gosched, except in tests.
+	yield func()
 
 	// mu guards what follows. It is held for no run and no copy.
 	mu    sync.Mutex
 	queue taskQueue
 	// idle are the instances that nobody uses, the last used at the end.
 	idle   []int
-	closed bool
+	// gathering tells that a task lets others come, and that what waits is its to dispatch.
+	gathering bool
+	closed    bool
 	// timer ends the delay of the queue's first task; nil where none was ever needed.
 	timer *time.Timer
 	// gone is closed when the batcher is closed and all instances are back; instances is how many there are.
@@ -52,7 +57,7 @@ type batcher struct {
 func newBatcher(x executor, instances int, plan batchPlan, c batchingConfig, stats *statistics) *batcher {
 	b := &batcher{
 		executor: x, plan: plan, delay: c.delay, maxQueue: c.maxQueueSize, stats: stats,
-		instances: instances, gone: make(chan struct{}),
+		yield: runtime.Gosched, instances: instances, gone: make(chan struct{}),
 	}
 	for instance := range instances {
 		b.idle = append(b.idle, instance)
@@ -92,14 +97,36 @@ func (b *batcher) enter(t *task) (int, error) {
 	switch {
 	case b.closed:
 		return none, ErrClosed
-	case b.queue.length == 0 && len(b.idle) > 0 && b.delay == 0:
+	case b.queue.length == 0 && len(b.idle) > 0 && b.delay == 0 && b.plan.most == 1:
 		return b.takeIdle(), nil
 	case b.queue.length >= b.maxQueue:
 		return none, ErrOverloaded
 	}
 	b.queue.push(t)
+	b.gather()
 	b.dispatch()
 	return none, nil
+}
+
+// gatherTurns is how often a task that finds an instance idle lets others run, each of which may take a processor for a
+// while.
+const gatherTurns = 4
+
+// gather lets those run that want a processor, for as long as some of them come with a task of their own: where the
+// processors are what is short, a run of each task alone would take more of them than one of all. Nobody is waited for,
+// so that a lone task goes at once. mu is held, but not all the time.
+func (b *batcher) gather() {
+	if b.gathering {
+		return
+	}
+	b.gathering = true
+	for before, turns := 0, 0; before < b.queue.length && len(b.idle) > 0 && turns < gatherTurns; turns++ {
+		before = b.queue.length
+		b.mu.Unlock()
+		b.yield()
+		b.mu.Lock()
+	}
+	b.gathering = false
 }
 
 // leave takes a task away whose caller waits no longer, unless its outcome is there.
@@ -158,7 +185,7 @@ func (b *batcher) takeIdle() int {
 // dispatch gives the idle instances what waits. mu is held.
 func (b *batcher) dispatch() {
 	for b.queue.length > 0 && len(b.idle) > 0 {
-		if b.delayed() {
+		if b.gathering && !b.whole() || b.delayed() {
 			return
 		}
 		n := b.plan.take(b.queue.length)
@@ -175,9 +202,12 @@ func (b *batcher) dispatch() {
 	}
 }
 
+// whole tells that what waits is as much as a run takes, or as may wait. mu is held.
+func (b *batcher) whole() bool { return b.queue.length >= min(b.plan.most, b.maxQueue) }
+
 // delayed tells that what waits is no whole batch and may wait on, and sets the timer that ends this. mu is held.
 func (b *batcher) delayed() bool {
-	if b.delay == 0 || b.queue.length >= b.plan.most {
+	if b.delay == 0 || b.whole() {
 		return false
 	}
 	rest := b.delay - time.Since(b.queue.first.entered)

@@ -122,6 +122,37 @@ func TestBatchesFormOfWhatWaits(t *testing.T) {
 	})
 }
 
+// TestBatchesFormOfWhatIsAboutToCome: five tasks come while the first, which found the instance idle, lets others run.
+// Where less may wait than a run takes, what waits goes when there is as much.
+func TestBatchesFormOfWhatIsAboutToCome(t *testing.T) {
+	for _, test := range []struct {
+		maxQueue int
+		want     [][]float32
+	}{
+		{0, [][]float32{{0, 1, 2, 3}, {4, 5}}},
+		{3, [][]float32{{0, 1, 2}, {3, 4, 5}}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			x := new(fakeExecutor)
+			b := fakeBatcher(x, 1, 4, batchingConfig{maxQueueSize: test.maxQueue})
+			came := make(chan struct{})
+			b.yield = func() { <-came }
+			var outcomes []<-chan error
+			for i := range 6 {
+				outcomes = append(outcomes, submit(t.Context(), b, i))
+			}
+			close(came)
+			for _, outcome := range outcomes {
+				if err := <-outcome; err != nil {
+					t.Error(err)
+				}
+			}
+			b.close()
+			wantRuns(t, x, test.want...)
+		})
+	}
+}
+
 func TestDelayEndsWithAWholeBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := new(fakeExecutor)

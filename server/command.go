@@ -78,6 +78,7 @@ type serveCommand struct {
 func (c *serveCommand) Run(ctx context.Context) error {
 	logger := newLogger(os.Stderr, c.LogFormat, c.LogLevel)
 	c.Probe = probeItself()
+	keepHeadroom()
 	server, err := New(ctx, c.Config, logger)
 	if err != nil {
 		if ctx.Err() != nil {
