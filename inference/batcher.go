@@ -43,7 +43,7 @@ type batcher struct {
 	mu    sync.Mutex
 	queue taskQueue
 	// idle are the instances that nobody uses, the last used at the end.
-	idle   []int
+	idle []int
 	// gathering tells that a task lets others come, and that what waits is its to dispatch.
 	gathering bool
 	closed    bool

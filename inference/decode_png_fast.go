@@ -1,11 +1,12 @@
 package inference
 
 import (
-	"compress/zlib"
 	"encoding/binary"
 	"hash/crc32"
 	"io"
 	"sync"
+
+	"github.com/klauspost/compress/zlib"
 )
 
 // pngReaders keep what inflating needs, some 45 kB, which image/png takes anew for every image: for a digit of 28 × 28
