@@ -20,6 +20,7 @@ type Gate struct {
 	bytes      int64
 	closed     bool
 	idle       chan struct{} // is closed when the gate is closed and no operation is left
+	workers    []worker      // that have nothing to do
 }
 
 // NewGate returns a gate for so many operations and so many bytes.
@@ -27,13 +28,17 @@ func NewGate(maxOperations int, maxBytes int64) *Gate {
 	return &Gate{maxOperations: maxOperations, maxBytes: maxBytes, idle: make(chan struct{})}
 }
 
-// Close lets no further operation in; those inside go on.
+// Close lets no further operation in; those inside go on. The gate's goroutines end with theirs.
 func (g *Gate) Close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.closed {
 		g.closed = true
 		g.signalIdle()
+		for _, w := range g.workers {
+			close(w)
+		}
+		g.workers = nil
 	}
 }
 

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"unicode/utf8"
@@ -51,7 +50,7 @@ func objectParameter(values url.Values, name string) (object map[string]any, err
 	if text == "" {
 		return nil, nil
 	}
-	if !utf8.ValidString(text) || !json.Valid([]byte(text)) || member([]byte(text), &object) != nil {
+	if object, err = readObject([]byte(text)); err != nil || !utf8.ValidString(text) {
 		return nil, badRequest("`%s` is not a JSON object or null.", name)
 	}
 	return object, nil

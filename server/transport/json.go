@@ -3,6 +3,8 @@ package transport
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -60,42 +62,50 @@ func parseOperation(what string, text []byte) (*operation, error) {
 	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("[")) {
 		return nil, badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(text, &members); err != nil || members == nil {
+	object, err := readObject(text)
+	if err != nil || object == nil {
 		return nil, badRequest("%s is not a JSON object.", what)
 	}
 	op := new(operation)
 	params := &op.params
-	if err := member(members["query"], &params.Query); err != nil {
+	switch {
+	case !member(object, "query", &params.Query):
 		return nil, badRequest("`query` is not a string.")
-	}
-	if err := member(members["documentId"], &op.documentID); err != nil {
+	case !member(object, "documentId", &op.documentID):
 		return nil, badRequest("`documentId` is not a string or null.")
-	}
-	if err := member(members["operationName"], &params.OperationName); err != nil {
+	case !member(object, "operationName", &params.OperationName):
 		return nil, badRequest("`operationName` is not a string or null.")
-	}
-	if err := member(members["variables"], &params.Variables); err != nil {
+	case !member(object, "variables", &params.Variables):
 		return nil, badRequest("`variables` is not an object or null.")
-	}
-	if err := member(members["extensions"], &params.Extensions); err != nil {
+	case !member(object, "extensions", &params.Extensions):
 		return nil, badRequest("`extensions` is not an object or null.")
-	}
-	if !op.hasDocument() {
+	case !op.hasDocument():
 		return nil, errNoQuery
 	}
 	return op, nil
 }
 
-// member reads one member into dst, which stays as it is where the member is absent or null. Numbers keep their
-// digits.
-func member(text json.RawMessage, dst any) error {
-	if len(text) == 0 {
-		return nil
-	}
+// readObject reads a JSON object, or null as nil. Numbers keep their digits.
+func readObject(text []byte) (object map[string]any, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	return d.Decode(dst)
+	if err := d.Decode(&object); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("something follows on the object")
+	}
+	return object, nil
+}
+
+// member puts a member into dst, which stays as it is where the member is absent or null; false where it is no T.
+func member[T any](object map[string]any, name string, dst *T) (ok bool) {
+	value := object[name]
+	if value == nil {
+		return true
+	}
+	*dst, ok = value.(T)
+	return ok
 }
 
 // contentType is the request's media type in lower case, with its parameters; empty where it has none or an odd one.

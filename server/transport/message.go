@@ -85,7 +85,10 @@ func parseMessage(text []byte) (*message, error) {
 
 // object is the payload; nil where there is none.
 func (m *message) object() (object map[string]any, err error) {
-	if member(m.Payload, &object) != nil {
+	if len(m.Payload) == 0 {
+		return nil, nil
+	}
+	if object, err = readObject(m.Payload); err != nil {
 		return nil, errInvalidMessage
 	}
 	return object, nil

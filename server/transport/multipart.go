@@ -144,7 +144,7 @@ func (f *form) readDocument(part *multipart.Part, name string) ([]byte, error) {
 
 // readFile reads a file into memory. One that is too large is read away and fails by itself.
 func (f *form) readFile(part *multipart.Part) (graph.Upload, error) {
-	upload := graph.Upload{Filename: cleanFilename(part.Header.Get("Content-Disposition"))}
+	upload := graph.Upload{Filename: cleanFilename(part.FileName())}
 	data, ok, err := readBounded(part, f.sizeHint(), f.options.MaxUploadBytes)
 	if err == nil && !ok {
 		upload.Err = fileTooLarge(f.options.MaxUploadBytes)
@@ -153,13 +153,14 @@ func (f *form) readFile(part *multipart.Part) (graph.Upload, error) {
 	return upload, err
 }
 
-// sizeHint guesses the size of the next file: an even share of what is left of the body.
+// sizeHint guesses the size of the next file: an even share of what is left of the body, some of which has been read
+// ahead.
 func (f *form) sizeHint() int64 {
 	left := int64(len(f.places) - len(f.files))
 	if f.r.ContentLength < 0 || left <= 0 {
 		return 0
 	}
-	return (f.r.ContentLength - f.body.read + partReadAhead) / left
+	return (f.r.ContentLength - max(f.body.read-partReadAhead, 0)) / left
 }
 
 // operation puts the files into the variables.

@@ -322,7 +322,7 @@ func TestFilenames(t *testing.T) {
 		`filename="C:\\Users\\me\\3.png"`: "3.png",
 		`filename=".."`:                   "",
 		`filename="a/.."`:                 "",
-		`filename="a/"`:                   "",
+		`filename="a/"`:                   "a",
 		`filename="日本.png"`:               "日本.png",
 		`filename*=UTF-8''%e2%82%ac.png`:  "€.png",
 		`filename*=UTF-8''a%01%7f%c2%85b`: "ab",

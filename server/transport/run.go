@@ -50,11 +50,11 @@ func (x *exchange) run(ctx context.Context, deadline time.Time, op *operation) o
 	defer cancel()
 	done := make(chan outcome, 1)
 	x.permit.hold()
-	go func() {
+	x.options.Gate.run(func() {
 		out := x.execute(bounded, ctx, op)
 		x.permit.release() // first: who has the answer may ask again at once, and need the place
 		done <- out
-	}()
+	})
 	select {
 	case out := <-done:
 		return x.see(out)

@@ -246,6 +246,7 @@ func setup(t testing.TB, change ...func(*transport.Options)) *bundle {
 		server.AddTransport(t)
 	}
 	b.handler = server
+	t.Cleanup(o.Gate.Close) // which ends its goroutines
 	return b
 }
 

@@ -3,7 +3,6 @@ package transport
 import (
 	"fmt"
 	"maps"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -162,13 +161,8 @@ func fileTooLarge(limit int64) error {
 	}
 }
 
-// cleanFilename takes the name of a file from its Content-Disposition, without directories and control characters.
-func cleanFilename(disposition string) string {
-	_, params, err := mime.ParseMediaType(disposition)
-	if err != nil {
-		return ""
-	}
-	name := params["filename"]
+// cleanFilename takes directories, which Windows separates in its own way, and control characters from a file's name.
+func cleanFilename(name string) string {
 	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
 		name = name[i+1:]
 	}
