@@ -34,7 +34,8 @@ var shared struct {
 
 var databases atomic.Int64
 
-// Main runs the tests of a package, stops the server that they have used, and ends the process. Call it from TestMain.
+// Main runs the tests of a package, stops the server that they have used, and ends the process: with 1 where all tests
+// have passed, but left a goroutine. Call it from TestMain.
 func Main(m *testing.M) {
 	shared.mu.Lock()
 	shared.managed = true
@@ -43,6 +44,12 @@ func Main(m *testing.M) {
 	if err := stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "persistencetest:", err)
 		code = max(code, 1)
+	}
+	if code == 0 {
+		if err := leaks(); err != nil {
+			fmt.Fprintln(os.Stderr, "persistencetest: the tests have passed, but left goroutines:", err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }
