@@ -15,8 +15,9 @@ const maxOffset = 1 << 30
 
 // OpenImage reads the bytes of an input from anywhere in them, without holding them all. What is read first is from an
 // offset on, so that it is known to be there when OpenImage returns: its errors are those of Image. Later reads fail
-// where the input is deleted meanwhile, and the last one of a whole image in object storage where that is damaged. The caller must close it; ctx counts until then. It is
-// not safe for concurrent use.
+// where the input is deleted meanwhile. An object that is damaged is told at once where it is no larger than ImagePiece
+// or has another size; else the last read of a whole image fails, and parts of one are given as they are. The caller must
+// close it; ctx counts until then. It is not safe for concurrent use.
 func (s *Store) OpenImage(ctx context.Context, id InputID, from int64) (io.ReadSeekCloser, error) {
 	from = min(max(from, 0), maxOffset)
 	at, err := s.imagePiece(ctx, id, from)

@@ -187,19 +187,33 @@ func (o *objects) get(ctx context.Context, digest Digest, size int) ([]byte, err
 	return image, nil
 }
 
-// open reads an image of so many bytes from an offset on. The caller must close it. It returns ErrImageDamaged where the
-// object has another size; so does reading, where all is read and is not what was written.
+// open reads an image of so many bytes from an offset on, which must be less. The caller must close it. It returns
+// ErrImageDamaged where the object has another size; so does reading, where all is read and is not what was written.
+//
+// Of a part no more than the size is known to be right: the digest is that of the whole, and reading all of it for each
+// part would cost more than what it finds. The stores have checksums of their own; of file:// that is the file system's.
 func (o *objects) open(ctx context.Context, digest Digest, from, size int64) (io.ReadCloser, error) {
 	r, err := o.bucket.NewRangeReader(ctx, objectKey(digest), from, -1, nil)
 	switch {
+	case err != nil && from > 0:
+		return nil, o.whyNoPart(ctx, digest, size, err)
 	case err != nil:
 		return nil, objectError(ctx, err)
 	case r.Size() != size:
-		return nil, errors.Join(damaged(digest, fmt.Sprintf("%d bytes instead of %d", r.Size(), size)), r.Close())
+		return nil, errors.Join(otherSize(digest, r.Size(), size), r.Close())
 	case from > 0:
 		return r, nil
 	}
 	return &checkedReader{ReadCloser: r, digest: digest, sum: sha256.New(), left: size}, nil
+}
+
+// whyNoPart is the error of a part that was not given: S3 refuses those that begin where a shortened object has ended.
+func (o *objects) whyNoPart(ctx context.Context, digest Digest, size int64, err error) error {
+	if attributes, attributesErr := o.bucket.Attributes(ctx, objectKey(digest)); attributesErr == nil &&
+		attributes.Size != size {
+		return otherSize(digest, attributes.Size, size)
+	}
+	return objectError(ctx, err)
 }
 
 // checkedReader reads an object from its beginning, and keeps its last bytes back where all are not what was written: who
@@ -219,6 +233,10 @@ func (r *checkedReader) Read(p []byte) (int, error) {
 		return 0, damaged(r.digest, "other bytes than were written")
 	}
 	return n, err
+}
+
+func otherSize(digest Digest, size, written int64) error {
+	return damaged(digest, fmt.Sprintf("%d bytes instead of %d", size, written))
 }
 
 // damaged tells what is wrong with an object.

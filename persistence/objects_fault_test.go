@@ -293,6 +293,53 @@ func TestDamagedObject(t *testing.T) {
 	}
 }
 
+// TestPartsOfDamagedObjects: an object of another size is told before any part of it is given. Of one of the same size
+// that is larger than a piece, parts are given as they are, which the documentation tells.
+func TestPartsOfDamagedObjects(t *testing.T) {
+	everyObjectStore(t, func(t *testing.T, at imageStore) {
+		store, _ := setupImages(t, at.images)
+		const size = 2*persistence.ImagePiece + 100
+		image := randomImage(t, size)
+		in := keep(t, store, image)
+		for name, object := range map[string][]byte{
+			"shortened": image[:size/2], "without its last byte": image[:size-1], "longer": append(bytes.Clone(image), 0),
+			"empty": nil,
+		} {
+			if err := os.WriteFile(at.path(in.SHA256), object, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, from := range []int64{0, 1, size/2 - 1, size / 2, size - 1} {
+				r, err := store.OpenImage(t.Context(), in.ID, from)
+				if !errors.Is(err, persistence.ErrImageDamaged) {
+					t.Errorf("%s, from %d: %v", name, from, err)
+				}
+				if err == nil {
+					_ = r.Close()
+				}
+			}
+		}
+		changed := bytes.Clone(image)
+		changed[size/2] ^= 1
+		if err := os.WriteFile(at.path(in.SHA256), changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := store.OpenImage(t.Context(), in.ID, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = r.Close() }()
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, changed[1:]) {
+			t.Errorf("a part: %d bytes, %v", len(got), err)
+		}
+		if _, err := r.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); !errors.Is(err, persistence.ErrImageDamaged) || len(got) >= size {
+			t.Errorf("the whole: %d bytes, %v", len(got), err)
+		}
+	})
+}
+
 // TestOutcomeTimeout grows with what the database has to write.
 func TestOutcomeTimeout(t *testing.T) {
 	for bytes, want := range map[int64]time.Duration{

@@ -81,10 +81,15 @@ func (h images) send(
 	describeImage(w.Header(), input)
 	seen := &failureSeen{ReadSeeker: content}
 	http.ServeContent(w, r, "", time.Time{}, seen)
-	if seen.err != nil && r.Context().Err() == nil { // the answer is short of what its header says, and so broken off
+	if seen.err == nil {
+		return
+	}
+	if r.Context().Err() == nil {
 		h.logger.LogAttrs(ctx, slog.LevelError, "image broken off",
 			slog.String("request_id", graph.RequestID(ctx)), slog.Any("error", seen.err))
 	}
+	// The answer is short of what its header says. HTTP/2 would end it in order all the same.
+	panic(http.ErrAbortHandler)
 }
 
 // failureSeen keeps the error of a read, which http.ServeContent does not tell.

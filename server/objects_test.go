@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"mime"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"sibyl/persistence"
 	"sibyl/persistence/persistencetest"
 	server "sibyl/server"
 )
@@ -182,6 +184,60 @@ func TestDamagedAndLostImages(t *testing.T) {
 	}
 	if answer := s.query(t, `{ inputs { nodes { image { dataUrl } } } }`); answer.code() != "UNAVAILABLE" {
 		t.Errorf("%+v", answer)
+	}
+}
+
+// TestLargeDamagedImages: of an object of another size nothing is sent, and the answer with one that has changed ends
+// before its last bytes, so that nobody takes it for the image.
+func TestLargeDamagedImages(t *testing.T) {
+	dir := t.TempDir()
+	s := newServer(t, func(c *server.Config) { c.Images = server.ImagesURL("file://" + dir) })
+	file := append(digit(), make([]byte, 3*persistence.ImagePiece)...) // decoders stop where the picture ends
+	path := s.predictedImage(t, file)
+	objects, err := filepath.Glob(dir + "/sha256/*/*")
+	if err != nil || len(objects) != 1 {
+		t.Fatal(objects, err)
+	}
+	changed := bytes.Clone(file)
+	changed[len(changed)/2] ^= 1
+	for name, row := range map[string]struct {
+		object []byte
+		asked  string
+		status int
+	}{
+		"shortened":              {file[:len(file)-1], "", 503},
+		"shortened, a part":      {file[:len(file)-1], "bytes=100-199", 503},
+		"shortened, the end":     {file[:len(file)-1], "bytes=-1", 503},
+		"longer, a part":         {append(bytes.Clone(file), 0), "bytes=100-199", 503},
+		"changed":                {changed, "", 200},
+		"changed, all as a part": {changed, "bytes=0-", 206},
+	} {
+		if err := os.WriteFile(objects[0], row.object, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.asked != "" {
+			r.Header.Set("Range", row.asked)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != row.status {
+			t.Errorf("%s: %d", name, resp.StatusCode)
+		}
+		if row.status == 503 {
+			if err != nil || !strings.Contains(string(body), "has not the image") {
+				t.Errorf("%s: %s, %v", name, body, err)
+			}
+		} else if !errors.Is(err, io.ErrUnexpectedEOF) || len(body) >= len(file) {
+			t.Errorf("%s: %d of %d bytes, %v", name, len(body), len(file), err)
+		}
 	}
 }
 
