@@ -63,7 +63,7 @@ func inputOfPrediction(image bool) string {
 	}
 	aliased := strings.Split(columns, ", ")
 	for i, column := range aliased {
-		aliased[i] = column + ` AS "input.` + strings.TrimPrefix(column, "i.") + `"`
+		aliased[i] = column + ` AS "` + inputPrefix + strings.TrimPrefix(column, "i.") + `"`
 	}
 	return strings.Join(aliased, ", ")
 }

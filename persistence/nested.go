@@ -3,7 +3,6 @@ package persistence
 import (
 	"context"
 
-	"github.com/georgysavva/scany/v2/pgxscan"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -31,14 +30,13 @@ func (s *Store) PredictionsByInput(
 func (s *Store) nested(ctx context.Context, ids []InputID, q PredictionQuery, p Page) (rows []*Prediction, err error) {
 	if !s.pool.distributed {
 		query, args := q.nested(ids, p)
-		return rows, pgxscan.Select(ctx, s.pool, &rows, query, args...)
+		return selectPredictions(ctx, s.pool, query, args...)
 	}
 	var batch pgx.Batch
 	for _, id := range ids {
 		query, args := q.ofInput(id, p)
 		batch.Queue(query, args...).Query(func(part pgx.Rows) error {
-			var more []*Prediction
-			err := pgxscan.ScanAll(&more, part)
+			more, err := scanPredictions(part)
 			rows = append(rows, more...)
 			return err
 		})

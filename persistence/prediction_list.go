@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/georgysavva/scany/v2/pgxscan"
 )
 
 // PredictionFilter picks predictions; every condition given must hold.
@@ -306,8 +304,8 @@ func (s *Store) predictions(
 			continue
 		}
 		query, args := q.segment(segments[i], within, backward, limit-len(all))
-		var rows []*Prediction
-		if err := pgxscan.Select(ctx, s.pool, &rows, query, args...); err != nil {
+		rows, err := selectPredictions(ctx, s.pool, query, args...)
+		if err != nil {
 			return nil, classify(err)
 		}
 		all = append(all, rows...)
@@ -357,9 +355,6 @@ func (s *Store) PredictionsByID(ctx context.Context, ids []PredictionID) ([]*Pre
 SELECT ` + predictionColumns + `, p.outputs
 FROM predictions p
 WHERE p.id = ANY($1)`
-	var rows []*Prediction
-	if err := pgxscan.Select(ctx, s.pool, &rows, query, ids); err != nil {
-		return nil, classify(err)
-	}
-	return rows, nil
+	rows, err := selectPredictions(ctx, s.pool, query, ids)
+	return rows, classify(err)
 }
