@@ -16,6 +16,8 @@ type access struct {
 	ring   *keys.Ring
 	limit  *rateLimit
 	logger *slog.Logger
+	// lasting are to be run when the keys have changed.
+	lasting rechecks
 }
 
 var (

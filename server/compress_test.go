@@ -12,11 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-
-	server "sibyl/server"
 )
 
 // decoded is what is in an answer's body.
@@ -152,14 +149,7 @@ func TestPageIsCompressed(t *testing.T) {
 
 // TestExportsAreCompressed while they are written, and one that breaks off is seen to.
 func TestExportsAreCompressed(t *testing.T) {
-	var database string
-	s := newServer(t, func(c *server.Config) { database = string(c.DatabaseURL) })
-	db, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close(t.Context()) })
-	server.FillExport(t, db)
+	s, _ := filledServer(t)
 	for _, format := range []string{"jsonl", "csv"} {
 		path := "/export?format=" + format
 		plain := s.send(t, http.MethodGet, path)
@@ -179,14 +169,7 @@ func TestExportsAreCompressed(t *testing.T) {
 
 // TestBrokenCompressedExport holds more than sockets do, so that it can break off while it is read.
 func TestBrokenCompressedExport(t *testing.T) {
-	var database string
-	s := newServer(t, func(c *server.Config) { database = string(c.DatabaseURL) })
-	db, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close(t.Context()) })
-	server.FillExport(t, db)
+	s, db := filledServer(t)
 	if _, err := db.Exec(t.Context(), `UPDATE inputs SET image =
   (SELECT string_agg(sha256((inputs.id::text || n)::bytea), '') FROM generate_series(1, 3125) n)`); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -31,8 +33,8 @@ const (
 	exportRate  = 64 << 10
 )
 
-// exports serves /export. An export takes as long as it takes: it ends when its client goes away or reads no more, or
-// when the server stops.
+// exports serves /export. An export takes as long as it takes: it ends when its client goes away, reads no more, or may
+// not have it any more, or when the server stops.
 type exports struct {
 	store  *persistence.Store
 	gate   *transport.Gate
@@ -108,36 +110,44 @@ func (h *exports) enter() (release func(), err error) {
 func (h *exports) send(w http.ResponseWriter, r *http.Request, o exportOrder) error {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
+	out := &exportWriter{ctx: ctx, to: w, deadline: http.NewResponseController(w).SetWriteDeadline, stall: h.stall, order: o}
+	defer context.AfterFunc(h.stopping, cancel)()
+	defer context.AfterFunc(ctx, func() { _ = out.deadline(time.Now()) })() // its client may not be reading
+	err := h.write(ctx, out, o)
+	if err == nil {
+		out.begin() // a file may be empty
+		return nil
+	}
+	var refused *graph.Error
+	if errors.As(context.Cause(ctx), &refused) {
+		err = refused
+	}
+	switch {
+	case ctx.Err() == nil && !out.begun:
+		return err
+	case ctx.Err() == nil || refused != nil: // else the client has gone, or the server stops
+		h.logger.LogAttrs(ctx, slog.LevelWarn, "export broken off",
+			slog.String("request_id", graph.RequestID(ctx)), slog.Any("error", err))
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// write writes the file.
+func (h *exports) write(ctx context.Context, to io.Writer, o exportOrder) error {
 	if o.images {
 		if err := h.store.ImagesReady(ctx); err != nil {
 			return err
 		}
 	}
-	out := &exportWriter{ctx: ctx, to: w, deadline: http.NewResponseController(w).SetWriteDeadline, stall: h.stall, order: o}
-	defer context.AfterFunc(h.stopping, func() {
-		cancel()
-		_ = out.deadline(time.Now()) // it may be writing to a client that does not read
-	})()
-	buffered := bufio.NewWriterSize(out, exportChunk)
+	buffered := bufio.NewWriterSize(to, exportChunk)
 	file := o.coding.Stream(buffered)
-	err := export.Write(file, o.format, o.images, graph.Export(ctx, h.store, o.filter, o.images))
-	if err == nil {
-		err = file.Close()
-	}
-	if err == nil {
-		err = buffered.Flush()
-	}
-	switch {
-	case err == nil:
-		out.begin() // a file may be empty
-		return nil
-	case ctx.Err() == nil && !out.begun:
+	if err := export.Write(file, o.format, o.images, graph.Export(ctx, h.store, o.filter, o.images)); err != nil {
 		return err
-	case ctx.Err() == nil:
-		h.logger.LogAttrs(ctx, slog.LevelWarn, "export broken off",
-			slog.String("request_id", graph.RequestID(ctx)), slog.Any("error", err))
 	}
-	panic(http.ErrAbortHandler)
+	if err := file.Close(); err != nil {
+		return err
+	}
+	return buffered.Flush()
 }
 
 // exportOrder is what is to be exported, and how.

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -109,17 +110,24 @@ func TestExportRefuses(t *testing.T) {
 	}
 }
 
-// longExport is a server with an export that its client has begun to read, of more than sockets hold.
-func longExport(t *testing.T) (s *service, body io.Reader, db *pgx.Conn) {
+// filledServer is a server of which much can be exported, and a connection to its database.
+func filledServer(t *testing.T, change ...func(*server.Config)) (*service, *pgx.Conn) {
 	t.Helper()
 	var database string
-	s = newServer(t, func(c *server.Config) { database = string(c.DatabaseURL) })
+	s := newServer(t, append(change, func(c *server.Config) { database = string(c.DatabaseURL) })...)
 	db, err := pgx.Connect(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close(t.Context()) })
+	t.Cleanup(func() { _ = db.Close(context.Background()) })
 	server.FillExport(t, db)
+	return s, db
+}
+
+// longExport is a server with an export that its client has begun to read, of more than sockets hold.
+func longExport(t *testing.T) (s *service, body io.Reader, db *pgx.Conn) {
+	t.Helper()
+	s, db = filledServer(t)
 	body = s.export(t, http.MethodGet, "images", "true").Body
 	if _, err := io.ReadFull(body, make([]byte, 100_000)); err != nil {
 		t.Fatal(err)

@@ -42,6 +42,14 @@ FROM inputs i`,
 // newExportServer serves exports of much that is stored. They give a client little time.
 func newExportServer(t *testing.T, gate *transport.Gate) (*exports, *httptest.Server) {
 	t.Helper()
+	h := newExportHandler(t, gate)
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return h, s
+}
+
+func newExportHandler(t *testing.T, gate *transport.Gate) *exports {
+	t.Helper()
 	url := persistencetest.Database(t)
 	if err := persistence.MigrateUp(t.Context(), url); err != nil {
 		t.Fatal(err)
@@ -61,9 +69,7 @@ func newExportServer(t *testing.T, gate *transport.Gate) (*exports, *httptest.Se
 	}
 	h := newExports(t.Context(), store, gate, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	h.stall = 100 * time.Millisecond
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return h, s
+	return h
 }
 
 // TestExportGivesUpClients that do not read, and those that go away.

@@ -36,7 +36,7 @@ func (s *Server) handler(exporting context.Context) http.Handler {
 	mux.Handle("/graphql", s.graphQL())
 	mux.Handle("/images/{id}", readOnly(s.access.guard(graph.RoleReader, boundTime(longestAnswer(s.config.Timeout),
 		images{s.store, s.gate, s.logger, s.config.Timeout}))))
-	mux.Handle("/export", s.access.guard(graph.RoleReader, newExports(exporting, s.store, s.gate, s.logger)))
+	mux.Handle("/export", s.access.guardLasting(graph.RoleReader, newExports(exporting, s.store, s.gate, s.logger)))
 	mux.Handle("/healthz", readOnly(http.HandlerFunc(s.healthz)))
 	mux.Handle("/readyz", readOnly(http.HandlerFunc(s.readyz)))
 	mux.Handle("/metrics", readOnly(s.access.guard(graph.RoleReader, s.metrics.Handler())))

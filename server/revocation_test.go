@@ -86,3 +86,21 @@ func TestSubscriptionsEndWithTheKey(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestExportEndsWithTheKey, so that its client sees that it is not whole.
+func TestExportEndsWithTheKey(t *testing.T) {
+	ring := newKeyring(t, "reader", "admin")
+	s, _ := filledServer(t, ring.use)
+	events := s.followEvents(t, ring.keys["reader"])
+	body := s.request(t, http.MethodGet, "/export?images=true", "",
+		"X-API-Key", ring.keys["reader"], "Accept-Encoding", "identity").Body
+	if _, err := io.ReadFull(body, make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	delete(ring.lines, "reader")
+	ring.write(t)
+	wantLast(t, events, "UNAUTHENTICATED") // which is told after exports are
+	if n, err := io.Copy(io.Discard, body); err == nil {
+		t.Errorf("%d bytes, and no error", n)
+	}
+}

@@ -103,7 +103,10 @@ func (s *Server) openKeys(context.Context) error {
 	if s.config.APIKeys == "" {
 		return nil
 	}
-	ring, err := keys.Open(s.config.APIKeys, s.logger, s.streams.Recheck)
+	ring, err := keys.Open(s.config.APIKeys, s.logger, func() {
+		s.access.lasting.run()
+		s.streams.Recheck()
+	})
 	if err != nil {
 		return fmt.Errorf("--api-keys: %w", err)
 	}

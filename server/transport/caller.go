@@ -12,7 +12,8 @@ import (
 // What lasts, lasts for as long as its caller may have it. Streams.Recheck tells every stream that the keys have changed;
 // each looks for itself once more when it is among those that are told, so that no change falls between.
 
-var errKeyGone = &graph.Error{
+// ErrKeyGone ends what its caller may not have any more, for nobody has the key.
+var ErrKeyGone = &graph.Error{
 	Code: graph.CodeUnauthenticated, Message: "The API key has been taken away while this went on.",
 }
 
@@ -31,7 +32,7 @@ func (o *Options) stillMay(caller *graph.Caller, op *graphql.OperationContext) e
 		return nil
 	}
 	if caller = o.renew(caller); caller == nil {
-		return errKeyGone
+		return ErrKeyGone
 	}
 	return graph.AuthorizeOperation(caller, op)
 }
