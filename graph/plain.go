@@ -190,7 +190,7 @@ func plainFloat(t *text, f float64) bool {
 
 // plainDateTime writes instants as MarshalDateTime does.
 func plainDateTime(t *text, at time.Time) bool {
-	*t = at.UTC().AppendFormat(*t, `"`+dateTimeLayout+`"`)
+	*t = appendDateTime(*t, at)
 	return true
 }
 
