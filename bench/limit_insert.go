@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,12 +115,12 @@ func newGroup(pictures []picture) *group {
 	return g
 }
 
-// renew gives the rows new IDs: UUIDv7 that sort by time, as Sibyl's do.
+// renew gives the rows new IDs, UUIDv7 that sort by time as Sibyl's do, and confidences in no order.
 func (g *group) renew(now time.Time) {
 	now = now.Truncate(time.Millisecond)
 	for i := range insertGroup {
 		g.ids[i], g.inputIDs[i] = uuid7(now), uuid7(now)
-		g.times[i] = now
+		g.times[i], g.confidences[i] = now, mathrand.Float64()
 	}
 }
 

@@ -29,6 +29,7 @@ type options struct {
 	data        string
 	connections []int
 	duration    time.Duration
+	rows        int
 	peer        bool
 }
 
@@ -66,6 +67,7 @@ func parseOptions(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	connections := flags.String("connections", "1,8,64", "numbers of connections to predict with, the largest last")
 	flags.DurationVar(&o.duration, "duration", 10*time.Second, "length of each measurement")
+	flags.IntVar(&o.rows, "rows", 1_000_000, "predictions that a second server has before it is measured beside one without; 0: none is")
 	flags.BoolVar(&o.peer, "peer", false, "measure bench/peer in turn with the server")
 	flags.StringVar(&o.json, "json", "", "also write the figures to this file")
 	flags.StringVar(&o.server, "server", "bin/sibyl", "the built server")
@@ -75,8 +77,8 @@ func parseOptions(args []string) (o options, err error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.duration <= 0 || flags.NArg() > 0 {
-		return o, errors.New("usage: bench [flags], -duration more than 0; -help lists the flags")
+	if o.duration <= 0 || o.rows < 0 || flags.NArg() > 0 {
+		return o, errors.New("usage: bench [flags], -duration more than 0 and -rows 0 or more; -help lists the flags")
 	}
 	o.connections, err = parseConnections(*connections)
 	return o, err
@@ -112,7 +114,10 @@ func benchmark(ctx context.Context, o options) (_ *report, err error) {
 	if o.peer {
 		return r, comparePeer(ctx, o, s, pictures, r)
 	}
-	return r, errors.Join(loadSibyl(ctx, o, s, pictures, r), limits(ctx, o, s, pictures, r))
+	if err := errors.Join(loadSibyl(ctx, o, s, pictures, r), limits(ctx, o, s, pictures, r)); err != nil || o.rows == 0 {
+		return r, err
+	}
+	return r, measureFull(ctx, o, pictures, r)
 }
 
 // loadSibyl measures predictions, also while models change, and then lists of them.

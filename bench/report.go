@@ -18,6 +18,7 @@ type report struct {
 	Reload  *reload       `json:"reload,omitempty"`
 	Lists   []listing     `json:"lists,omitempty"`
 	Limits  []limit       `json:"limits,omitempty"`
+	Full    *full         `json:"full,omitempty"`
 }
 
 // write prints the tables that there are figures for.
@@ -34,6 +35,9 @@ func (r *report) write(w io.Writer) error {
 	}
 	if len(r.Limits) > 0 {
 		tables = append(tables, r.limitTable())
+	}
+	if r.Full != nil {
+		tables = append(tables, r.Full.table())
 	}
 	if r.Machine.Peer != "" {
 		tables = append(tables, r.peerTable())
@@ -106,6 +110,9 @@ func (r *report) failures() error {
 	loads := slices.Clone(r.Loads)
 	for _, l := range r.Lists {
 		loads = append(loads, l.ByHand)
+	}
+	if r.Full != nil {
+		loads = append(loads, r.Full.Few, r.Full.Many)
 	}
 	var errs []error
 	for _, m := range loads {
