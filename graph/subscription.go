@@ -17,7 +17,7 @@ type Stream struct {
 	// field is the subscription's own, under which the errors of what it gives lie; set when it is opened.
 	field *graphql.FieldContext
 	// ended is why it gives no more, where that is no wish of the client's.
-	ended atomic.Pointer[Error]
+	ended atomic.Pointer[error]
 }
 
 type streamKey struct{}
@@ -54,28 +54,36 @@ func (r *Resolver) predictionAdded(
 	go func() {
 		defer close(added)
 		defer sub.Close()
-		defer func() {
-			if v := recover(); v != nil {
-				_ = Recover(r.options.Logger)(ctx, v)
-				stream.ended.Store(&Error{Code: CodeInternal, Message: "internal server error"})
-			}
-		}()
-		for {
-			p, err := sub.Next(ctx)
-			if err != nil {
-				if ctx.Err() == nil {
-					stream.ended.Store(clientError(err))
-				}
-				return
-			}
-			select {
-			case added <- p:
-			case <-ctx.Done():
-				return
-			}
+		if err := r.forward(ctx, sub, added); err != nil {
+			stream.ended.Store(&err)
 		}
 	}()
 	return added, nil
+}
+
+// forward gives what a subscription has, until ctx ends, or it returns why there is no more. It never panics.
+func (r *Resolver) forward(
+	ctx context.Context, sub *persistence.Subscription, added chan<- *persistence.Prediction,
+) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = Recover(r.options.Logger)(ctx, v)
+		}
+	}()
+	for {
+		p, err := sub.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case added <- p:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // subscribe makes the responses of a subscription, each with loaders of its own: nothing is kept from one to the next.
@@ -93,13 +101,13 @@ func (r *Resolver) subscribe(ctx context.Context, next graphql.OperationHandler)
 	}
 	respond := next(ctx)
 	return func(ctx context.Context) *graphql.Response {
-		ctx = withLoaders(ctx, r)
+		one := withLoaders(ctx, r)
 		if stream.field != nil {
-			ctx = graphql.WithFieldContext(ctx, stream.field)
+			one = graphql.WithFieldContext(one, stream.field)
 		}
-		response := respond(ctx)
+		response := respond(one)
 		if response == nil {
-			return stream.end()
+			return r.end(ctx, stream)
 		}
 		// The field cannot be null: then there are no data at all, which gqlgen does not see here.
 		if stream.field != nil && slices.Equal(response.Data, []byte(`{"`+stream.field.Field.Alias+`":null}`)) {
@@ -110,12 +118,12 @@ func (r *Resolver) subscribe(ctx context.Context, next graphql.OperationHandler)
 }
 
 // end is the last response, which says why there are no more; nil where that has been said, or is as the client wished.
-func (s *Stream) end() *graphql.Response {
+func (r *Resolver) end(ctx context.Context, s *Stream) *graphql.Response {
 	err := s.ended.Swap(nil)
 	if err == nil {
 		return nil
 	}
-	return refusal(err)
+	return &graphql.Response{Errors: gqlerror.List{PresentError(r.options.Logger)(ctx, *err)}}
 }
 
 // refusal is an answer without data.

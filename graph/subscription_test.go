@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,9 +21,15 @@ const within = time.Minute
 // subscribe begins a subscription that must begin, and returns what gives its answers. It ends with the test.
 func (b *bundle) subscribe(t *testing.T, document string, variables map[string]any) func() answer {
 	t.Helper()
-	ctx, end := context.WithTimeout(graphql.StartOperationTrace(t.Context()), within)
+	ctx, end := context.WithTimeout(t.Context(), within)
 	t.Cleanup(end)
-	ctx, stream := graph.WithStream(ctx)
+	return b.subscribeIn(ctx, t, document, variables)
+}
+
+// subscribeIn is subscribe in a context, with which the subscription ends.
+func (b *bundle) subscribeIn(ctx context.Context, t *testing.T, document string, variables map[string]any) func() answer {
+	t.Helper()
+	ctx, stream := graph.WithStream(graphql.StartOperationTrace(ctx))
 	now := time.Now()
 	operation, errs := b.executor.CreateOperationContext(ctx, &graphql.RawParams{
 		Query: document, Variables: variables, ReadTime: graphql.TraceTiming{Start: now, End: now},
@@ -159,5 +166,36 @@ func TestPredictionAddedEnds(t *testing.T) {
 	b.store.Close()
 	if a := next(); a.codes() != string(graph.CodeUnavailable) || a.Data != nil {
 		t.Errorf("%v, %v", a.Data, a.Errors)
+	}
+}
+
+// brokenContext panics once when it is asked whether it has ended, after it was armed.
+type brokenContext struct {
+	context.Context
+	armed atomic.Bool
+}
+
+func (c *brokenContext) Err() error {
+	if c.armed.Swap(false) {
+		panic("secret of the server")
+	}
+	return c.Context.Err()
+}
+
+// TestPredictionAddedPanics as other fields do: with an error that tells the request's ID, and nothing else.
+func TestPredictionAddedPanics(t *testing.T) {
+	b := setup(t, graph.Options{})
+	ctx, end := context.WithTimeout(graph.WithRequestID(t.Context(), "the-id"), within)
+	t.Cleanup(end)
+	broken := &brokenContext{Context: ctx}
+	next := b.subscribeIn(broken, t, `subscription { predictionAdded { id } }`, nil)
+	broken.armed.Store(true)
+	b.store.Close() // it looks why there is no more
+	a := next()
+	if a.codes() != string(graph.CodeInternal) || a.Data != nil {
+		t.Fatalf("%v, %v", a.Data, a.Errors)
+	}
+	if err := a.Errors[0]; err.Message != "internal server error" || err.Extensions["requestId"] != "the-id" {
+		t.Errorf("%+v", err)
 	}
 }
