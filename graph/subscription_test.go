@@ -172,11 +172,13 @@ func TestPredictionAddedEnds(t *testing.T) {
 // brokenContext panics once when it is asked whether it has ended, after it was armed.
 type brokenContext struct {
 	context.Context
-	armed atomic.Bool
+	armed    atomic.Bool
+	panicked chan struct{} // is closed then
 }
 
 func (c *brokenContext) Err() error {
 	if c.armed.Swap(false) {
+		close(c.panicked)
 		panic("secret of the server")
 	}
 	return c.Context.Err()
@@ -187,10 +189,15 @@ func TestPredictionAddedPanics(t *testing.T) {
 	b := setup(t, graph.Options{})
 	ctx, end := context.WithTimeout(graph.WithRequestID(t.Context(), "the-id"), within)
 	t.Cleanup(end)
-	broken := &brokenContext{Context: ctx}
+	broken := &brokenContext{Context: ctx, panicked: make(chan struct{})}
 	next := b.subscribeIn(broken, t, `subscription { predictionAdded { id } }`, nil)
 	broken.armed.Store(true)
 	b.store.Close() // it looks why there is no more
+	select {
+	case <-broken.panicked: // not in what gives the answers, which asks too
+	case <-ctx.Done():
+		t.Fatal(ctx.Err())
+	}
 	a := next()
 	if a.codes() != string(graph.CodeInternal) || a.Data != nil {
 		t.Fatalf("%v, %v", a.Data, a.Errors)
