@@ -17,7 +17,7 @@ import (
 func answerError(logger *slog.Logger, w http.ResponseWriter, r *http.Request, status int, err error) {
 	presented := graph.PresentError(logger)(r.Context(), err)
 	if status == 0 {
-		status = errorStatus(presented.Extensions["code"])
+		status = transport.Status(presented)
 	}
 	h := w.Header()
 	var known *graph.Error
@@ -29,20 +29,4 @@ func answerError(logger *slog.Logger, w http.ResponseWriter, r *http.Request, st
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]gqlerror.List{"errors": {presented}})
-}
-
-func errorStatus(code any) int {
-	switch code {
-	case graph.CodeBadRequest, graph.CodeBadUserInput:
-		return http.StatusBadRequest
-	case graph.CodeUnauthenticated:
-		return http.StatusUnauthorized
-	case graph.CodeForbidden:
-		return http.StatusForbidden
-	case graph.CodeRateLimited:
-		return http.StatusTooManyRequests
-	case graph.CodeOverloaded, graph.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }

@@ -59,10 +59,9 @@ func (x *exchange) refuse(err error) {
 // write sends the answer. The data were made by gqlgen and are passed on as they are: checking them again, as
 // json.Marshal does with raw JSON, takes 7 ms for an image of 1 MiB.
 func (x *exchange) write(status int, resp *graphql.Response) {
-	tail, err := appendTail(nil, resp)
-	if err != nil {
-		status, resp = http.StatusInternalServerError, &graphql.Response{Errors: errUnwritable.list()}
-		tail, _ = appendTail(nil, resp)
+	sent, tail := writable(resp)
+	if sent != resp {
+		status, resp = http.StatusInternalServerError, sent
 	}
 	var head []byte
 	if resp.Data != nil {
@@ -89,15 +88,21 @@ func (x *exchange) write(status int, resp *graphql.Response) {
 
 // appendResponse appends an answer.
 func appendResponse(dst []byte, resp *graphql.Response) []byte {
+	resp, tail := writable(resp)
+	if resp.Data != nil {
+		dst = append(append(dst, `{"data":`...), resp.Data...)
+	}
+	return append(dst, tail...)
+}
+
+// writable returns the answer with what follows its data: another one where it cannot be written.
+func writable(resp *graphql.Response) (_ *graphql.Response, tail []byte) {
 	tail, err := appendTail(nil, resp)
 	if err != nil {
 		resp = &graphql.Response{Errors: errUnwritable.list()}
 		tail, _ = appendTail(nil, resp)
 	}
-	if resp.Data != nil {
-		dst = append(append(dst, `{"data":`...), resp.Data...)
-	}
-	return append(dst, tail...)
+	return resp, tail
 }
 
 // appendTail appends what follows the data: errors, extensions and the closing brace. Where there are no data, which

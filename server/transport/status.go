@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -23,6 +24,15 @@ var statuses = map[graph.Code]int{
 	graph.CodeUnavailable:      http.StatusServiceUnavailable,
 	graph.CodeDeadlineExceeded: http.StatusGatewayTimeout,
 	graph.CodeInternal:         http.StatusInternalServerError,
+}
+
+// Status is that of an error outside of GraphQL, where no operation is sound whatever its arguments are.
+func Status(err *gqlerror.Error) int {
+	code := codeOf(err)
+	if code == graph.CodeBadUserInput {
+		return http.StatusBadRequest
+	}
+	return cmp.Or(statuses[code], http.StatusInternalServerError)
 }
 
 // documentCodes tell that the document or its variables were at fault, so that nothing ran. Clients that only know
