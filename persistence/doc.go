@@ -9,8 +9,8 @@
 //	                 ├─ idempotency.go  what was asked with which key
 //	                 ├─ inputs.go       inputs, without their bytes
 //	                 ├─ images.go       the bytes of inputs, wherever they are; image_reader.go reads parts of them
-//	                 ├─ objects.go      object storage: objects_put.go writes to it before Record's rows, and collect.go
-//	                 │                  deletes what no row refers to
+//	                 ├─ objects.go      object storage: objects_put.go writes to it before Record's rows, collect.go deletes
+//	                 │                  what no row refers to, and objects_mark.go sees to it that it is the right one
 //	                 ├─ retention.go    deletes what has been kept for long enough
 //	                 ├─ distribute.go   spreads tables over the nodes of Citus
 //	                 ├─ jobs.go         what one replica at a time does, again and again

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gocloud.dev/blob"
@@ -57,8 +58,12 @@ const (
 // What is left is a deletion that the store carries out late, after it was asked twice because an answer got lost.
 type objects struct {
 	bucket *blob.Bucket
+	// name is that of the bucket, for the log.
+	name string
 	// directory is the bucket's on this machine; empty where it is elsewhere.
-	directory            string
+	directory string
+	// marked: the bucket is known to have a mark.
+	marked               atomic.Bool
 	puts, gets, renewals lanes
 }
 
@@ -94,8 +99,8 @@ func openObjects(ctx context.Context, text string) (*objects, error) {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	o := &objects{
-		directory: directoryOf(text),
-		puts:      newLanes(transfers), gets: newLanes(transfers), renewals: newLanes(refreshes),
+		name: bucketName(text), directory: directoryOf(text),
+		puts: newLanes(transfers), gets: newLanes(transfers), renewals: newLanes(refreshes),
 	}
 	var err error
 	if o.bucket, err = openBucket(ctx, text); err != nil {
@@ -118,6 +123,22 @@ func directoryOf(text string) string {
 		return strings.TrimPrefix(u.Path, "/")
 	}
 	return u.Path
+}
+
+// bucketName is what the URL of an object store says of where it is, without its options, which may be secret.
+func bucketName(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "the store"
+	}
+	name := directoryOf(text)
+	if name == "" {
+		name = u.Scheme + "://" + u.Host
+	}
+	if prefix := u.Query().Get("prefix"); prefix != "" {
+		name += "/" + prefix
+	}
+	return name
 }
 
 func openBucket(ctx context.Context, text string) (*blob.Bucket, error) {
@@ -145,7 +166,7 @@ func objectKey(digest Digest) string {
 func (o *objects) reachable(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	err := o.directoryThere()
+	err := o.directoryThere(ctx)
 	if err == nil {
 		_, _, err = o.list(ctx, objectPrefix+"00/", blob.FirstPageToken)
 	}
@@ -155,13 +176,19 @@ func (o *objects) reachable(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", ErrImagesUnavailable, err)
 }
 
-// directoryThere returns an error where the bucket is a directory that has gone, for example with its disk. It would be
-// listed as empty, and made anew by the next image.
-func (o *objects) directoryThere() error {
+// directoryThere returns an error where the bucket is a directory that has gone, or one whose disk has: it would be
+// listed as empty, and new images would go to whatever is there instead.
+func (o *objects) directoryThere(ctx context.Context) error {
 	if o.directory == "" {
 		return nil
 	}
-	_, err := os.Stat(o.directory)
+	if _, err := os.Stat(o.directory); err != nil || !o.marked.Load() {
+		return err
+	}
+	found, err := o.bucket.Exists(ctx, markKey)
+	if err == nil && !found {
+		err = fmt.Errorf("%s has no %s any more", o.name, markKey)
+	}
 	return err
 }
 
@@ -244,25 +271,25 @@ func damaged(digest Digest, what string) error {
 	return fmt.Errorf("%w: %s has %s", ErrImageDamaged, objectKey(digest), what)
 }
 
-// write writes an object, or writes it again. It is durable when write returns.
-func (o *objects) write(ctx context.Context, digest Digest, contentType string, image []byte) error {
+// put writes an object, or writes it again. It is durable when put returns.
+func (o *objects) put(ctx context.Context, key, contentType string, content []byte) error {
 	// Cancelling is what keeps a half written object from being finished.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	options := blob.WriterOptions{ContentType: contentType, MaxConcurrency: 1}
 	if o.directory == "" {
-		return objectError(ctx, o.bucket.Upload(ctx, objectKey(digest), bytes.NewReader(image), &options))
+		return objectError(ctx, o.bucket.Upload(ctx, key, bytes.NewReader(content), &options))
 	}
-	if err := o.directoryThere(); err != nil {
+	if err := o.directoryThere(ctx); err != nil {
 		return objectError(ctx, err)
 	}
 	var file *os.File
 	options.BeforeWrite = func(as func(any) bool) error { as(&file); return nil }
-	w, err := o.bucket.NewWriter(ctx, objectKey(digest), &options)
+	w, err := o.bucket.NewWriter(ctx, key, &options)
 	if err != nil {
 		return objectError(ctx, err)
 	}
-	if _, err = w.Write(image); err == nil {
+	if _, err = w.Write(content); err == nil {
 		err = file.Sync()
 	}
 	if err != nil {
@@ -271,7 +298,7 @@ func (o *objects) write(ctx context.Context, digest Digest, contentType string, 
 		return objectError(ctx, err)
 	}
 	if err = w.Close(); err == nil {
-		err = syncDirectories(file.Name())
+		err = syncDirectories(file.Name(), key)
 	}
 	return objectError(ctx, err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,7 +53,7 @@ func (s *Store) putImage(ctx context.Context, in *Input, image []byte) error {
 		return err
 	}
 	defer o.puts.leave()
-	write := func() error { return o.write(ctx, in.SHA256, in.ContentType, image) }
+	write := func() error { return o.put(ctx, objectKey(in.SHA256), in.ContentType, image) }
 	switch found, err := o.look(ctx, in.SHA256, len(image)); {
 	case err != nil:
 		return err
@@ -120,10 +121,11 @@ func (s *Store) withObject(ctx context.Context, digest Digest, lock string, f fu
 	return classify(err)
 }
 
-// syncDirectories makes the names of a new object's file durable: those of the two directories above it may be new too.
-func syncDirectories(file string) error {
+// syncDirectories makes the name of a new object's file durable, and those of the directories in its key, which may be new
+// too.
+func syncDirectories(file, key string) error {
 	directory := file
-	for range 3 {
+	for range strings.Count(key, "/") + 1 {
 		directory = filepath.Dir(directory)
 		if err := syncDirectory(directory); err != nil {
 			return err

@@ -53,7 +53,17 @@ func setupImages(t *testing.T, images string) (*persistence.Store, string) {
 	return openImages(t, url, images), url
 }
 
+// openImages opens a store as a server does.
 func openImages(t *testing.T, url, images string) *persistence.Store {
+	t.Helper()
+	store := openUnclaimed(t, url, images)
+	if err := store.ClaimImages(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func openUnclaimed(t *testing.T, url, images string) *persistence.Store {
 	t.Helper()
 	store, err := persistence.Open(t.Context(), url, persistence.Options{Images: images})
 	if err != nil {
@@ -73,12 +83,15 @@ func keep(t *testing.T, store *persistence.Store, image []byte) *persistence.Inp
 	return in
 }
 
-// files are those of the objects, by key.
+// mark is the file that says whose store it is.
+func (at imageStore) mark() string { return filepath.Join(at.dir, ".sibyl") }
+
+// files are those of the objects, by key, without the mark.
 func (at imageStore) files(t *testing.T) map[string]fs.FileInfo {
 	t.Helper()
 	files := map[string]fs.FileInfo{}
 	err := filepath.WalkDir(at.dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
+		if err != nil || entry.IsDir() || path == at.mark() {
 			return err
 		}
 		key, _ := filepath.Rel(at.dir, path)

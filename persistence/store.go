@@ -24,6 +24,7 @@ type Options struct {
 	StatementTimeout time.Duration
 	// Images is the URL of the object store that new images go to: s3://, gs://, azblob:// or file://, with the query that
 	// gocloud.dev/blob knows for it; empty: they go to the database. Those of stored inputs are read from where they are.
+	// Whether it is the right one is what ClaimImages finds out.
 	Images string
 	// ConnectTimeout bounds how long Open waits for a database that is not there yet; 0: 30 s.
 	ConnectTimeout time.Duration

@@ -241,6 +241,30 @@ func TestLargeDamagedImages(t *testing.T) {
 	}
 }
 
+// TestOtherImages: a server does not start on an image store that is not the one that its database's images are in.
+func TestOtherImages(t *testing.T) {
+	database, first, second := persistencetest.Database(t), t.TempDir(), t.TempDir()
+	use := func(dir string) func(*server.Config) {
+		return func(c *server.Config) {
+			c.DatabaseURL, c.Images = server.DatabaseURL(database), server.ImagesURL("file://"+dir)
+		}
+	}
+	path := newServer(t, use(first)).predictedImage(t, digit())
+	c := server.DefaultConfig()
+	c.Address, c.Data = "127.0.0.1:0", t.TempDir()
+	use(second)(&c)
+	if _, err := server.New(t.Context(), c, slog.New(slog.DiscardHandler)); err == nil ||
+		!strings.HasPrefix(err.Error(), "--images: ") || !strings.Contains(err.Error(), second+" has no .sibyl") {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(second); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+	if got := newServer(t, use(first)).fetch(t, path, nil); got.StatusCode != 200 {
+		t.Errorf("the right one: %d", got.StatusCode)
+	}
+}
+
 func TestUnreachableImages(t *testing.T) {
 	c := server.DefaultConfig()
 	c.Address, c.Data = "127.0.0.1:0", t.TempDir()

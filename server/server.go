@@ -125,14 +125,22 @@ func (s *Server) openDatabase(ctx context.Context) (err error) {
 		StatementTimeout: s.config.StatementTimeout, Tracer: s.tracing.Statements(),
 		ListenURL: s.database.direct, RecordTimeout: s.config.Timeout,
 	})
-	if errors.Is(err, persistence.ErrImagesUnavailable) {
-		return fmt.Errorf("--images: %w", err)
-	}
 	if err != nil {
-		return err
+		return imagesError(err)
 	}
 	s.opened = append(s.opened, func() error { s.store.Close(); return nil })
-	return persistence.MigrateUp(ctx, s.database.direct)
+	if err := persistence.MigrateUp(ctx, s.database.direct); err != nil {
+		return err
+	}
+	return imagesError(s.store.ClaimImages(ctx))
+}
+
+// imagesError names the flag of what is wrong with the image store.
+func imagesError(err error) error {
+	if errors.Is(err, persistence.ErrImagesUnavailable) || errors.Is(err, persistence.ErrOtherImages) {
+		return fmt.Errorf("--images: %w", err)
+	}
+	return err
 }
 
 func (s *Server) openEngine(ctx context.Context) (err error) {
