@@ -187,6 +187,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	s.http = newHTTPServer(base, s.handler(exporting), s.config.Timeout, s.logger)
 	s.http.RegisterOnShutdown(stopExports) // they may take hours, so that nobody waits for them
 	s.opened = append(s.opened, func() error {
+		s.gate.Close()
 		s.streams.Abort()
 		abort()
 		return s.http.Close()
