@@ -36,6 +36,8 @@ type batcher struct {
 	// maxQueue bounds those who wait; whoever comes then is refused at once.
 	maxQueue int
 	stats    *statistics
+	// callers is how many use the version now: those who have a task here, and those who may be about to bring one.
+	callers func() int
 	// yield lets others have the processor: runtime.Gosched, except in tests.
 	yield func()
 
@@ -54,9 +56,11 @@ type batcher struct {
 	instances int
 }
 
-func newBatcher(x executor, instances int, plan batchPlan, c batchingConfig, stats *statistics) *batcher {
+func newBatcher(
+	x executor, instances int, plan batchPlan, c batchingConfig, stats *statistics, callers func() int,
+) *batcher {
 	b := &batcher{
-		executor: x, plan: plan, delay: c.delay, maxQueue: c.maxQueueSize, stats: stats,
+		executor: x, plan: plan, delay: c.delay, maxQueue: c.maxQueueSize, stats: stats, callers: callers,
 		yield: runtime.Gosched, instances: instances, gone: make(chan struct{}),
 	}
 	for instance := range instances {
@@ -97,7 +101,7 @@ func (b *batcher) enter(t *task) (int, error) {
 	switch {
 	case b.closed:
 		return none, ErrClosed
-	case b.queue.length == 0 && len(b.idle) > 0 && b.delay == 0 && b.plan.most == 1:
+	case b.queue.length == 0 && len(b.idle) > 0 && b.delay == 0 && (b.plan.most == 1 || b.callers() <= b.instances):
 		return b.takeIdle(), nil
 	case b.queue.length >= b.maxQueue:
 		return none, ErrOverloaded

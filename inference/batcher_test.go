@@ -70,7 +70,8 @@ func fakeBatcher(x *fakeExecutor, instances, most int, c batchingConfig) *batche
 	if c.maxQueueSize == 0 {
 		c.maxQueueSize = maxWaiting
 	}
-	return newBatcher(x, instances, flat(most), c, newStatistics(bucketsUpTo(most)))
+	many := func() int { return 2 * maxWaiting }
+	return newBatcher(x, instances, flat(most), c, newStatistics(bucketsUpTo(most)), many)
 }
 
 // submit runs an image that is a number; what comes on the channel is nil where the answer is that number too.
@@ -119,6 +120,22 @@ func TestBatchesFormOfWhatWaits(t *testing.T) {
 		if batches[0].Count != 1 || batches[1].Count != 0 || batches[2].Count != 2 || batches[2].Images != 7 {
 			t.Errorf("%+v", batches)
 		}
+	})
+}
+
+// TestFewRunAtOnce: where each caller can have an instance, nobody lets others run first.
+func TestFewRunAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := new(fakeExecutor)
+		b := fakeBatcher(x, 2, 4, batchingConfig{})
+		b.callers = func() int { return 2 }
+		b.yield = func() { t.Error("the processor was given away") }
+		first, second := submit(t.Context(), b, 1), submit(t.Context(), b, 2)
+		if err := errors.Join(<-first, <-second); err != nil {
+			t.Error(err)
+		}
+		b.close()
+		wantRuns(t, x, []float32{1}, []float32{2})
 	})
 }
 

@@ -12,7 +12,8 @@
 //	   ▼
 //	task                one image's tensor in and tensors out, memory reused
 //	   ▼
-//	batcher             at once on an idle instance, else in order with others ErrOverloaded, ErrClosed
+//	batcher             at once on an idle instance, with those about to come; ErrOverloaded, ErrClosed
+//	   │                else in order with others
 //	   │ batch          who waits for it may leave; when it fails, one by one
 //	   ▼
 //	instances           each with tensors of its own for 1, 2, 4 … images, in the model's datatype

@@ -195,7 +195,7 @@ func (l *loader) start(
 		return warmUpError(ctx, err)
 	}
 	v.stats = newStatistics(g.buckets)
-	v.batcher = newBatcher(g, g.count, plan, c.batching, v.stats)
+	v.batcher = newBatcher(g, g.count, plan, c.batching, v.stats, v.callers)
 	return nil
 }
 

@@ -70,7 +70,7 @@ func (l *loader) startRemote(ctx context.Context, v *version, c *config, channel
 	}
 	v.Fingerprint = v.fingerprint(x.identity())
 	v.stats = newStatistics(bucketsUpTo(plan.most))
-	v.batcher = newBatcher(x, x.instances(), plan, c.batching, v.stats)
+	v.batcher = newBatcher(x, x.instances(), plan, c.batching, v.stats, v.callers)
 	x.start(described, l.log, l.moved)
 	v.backend = x
 	return nil

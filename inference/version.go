@@ -42,6 +42,9 @@ func (v *version) release() {
 	}
 }
 
+// callers is how many lease the version.
+func (v *version) callers() int { return int(v.users.Load()) - 1 }
+
 // predict decodes the image, runs the version on it and reads the outputs. Tensors of more than maxValues values come
 // without their data.
 func (v *version) predict(ctx context.Context, d *decoder, image []byte, maxValues int) (*Result, error) {
