@@ -9,7 +9,7 @@ import (
 
 // heapHeadroom is what may be set aside between two garbage collections at least, in bytes. What lives between requests
 // is a few MiB: collected at twice that, as Go does, it is marked many times a second, for a sixth of all processor time.
-const heapHeadroom = 64 << 20
+const heapHeadroom = 32 << 20
 
 // keepHeadroom has collections follow each other no closer than heapHeadroom, and from a live heap of that size on where
 // Go has them. Whoever sets GOGC decides that alone; GOMEMLIMIT holds in any case.
