@@ -66,10 +66,10 @@ func measureFull(ctx context.Context, o options, pictures []picture, r *report) 
 	return nil
 }
 
-// fill stores predictions of the months before now, with all that the server stores with one.
+// fill stores predictions of one a millisecond up to now, each with all that the server stores with one.
 func fill(ctx context.Context, databaseURL string, rows int) error {
 	const id = `(lpad(to_hex(%d + n), 12, '0') || '7' || lpad(to_hex(n %% 4096), 3, '0') || '8' || substr(md5(n::text), 1, 15))::uuid`
-	oldest := time.Now().UnixMilli() - int64(rows) - 1 // one a millisecond
+	oldest := time.Now().UnixMilli() - int64(rows) - 1
 	ids := fmt.Sprintf(id, oldest)
 	return execute(ctx, databaseURL, fmt.Sprintf(`
 INSERT INTO inputs (id, created_at, filename, content_type, width, height, byte_size, sha256, image)

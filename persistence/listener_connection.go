@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/georgysavva/scany/v2/pgxscan"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -141,8 +140,8 @@ func (l *listener) read(ctx context.Context, conn *pgx.Conn, payload string) err
 SELECT ` + predictionColumns + `
 FROM predictions p
 WHERE p.id = ANY($1)`
-	var rows []*Prediction
-	if err := pgxscan.Select(ctx, conn, &rows, query, ids); err != nil {
+	rows, err := selectPredictions(ctx, conn, query, ids)
+	if err != nil {
 		return fmt.Errorf("read predictions: %w", err)
 	}
 	l.tell(ctx, rows, 0)
@@ -181,6 +180,5 @@ WHERE p.source = $1
   AND p.id > $2
 ORDER BY p.id
 LIMIT $3`
-	var rows []*Prediction
-	return rows, pgxscan.Select(ctx, conn, &rows, query, source, after, catchUpRows)
+	return selectPredictions(ctx, conn, query, source, after, catchUpRows)
 }

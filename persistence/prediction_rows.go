@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/georgysavva/scany/v2/pgxscan"
 	"github.com/jackc/pgx/v5"
 )
 
-// predictionPlaces tell where each column of a list of predictions goes. Lists are read by them, not by scany: finding
-// the fields of each row by reflection took a quarter of the time of a page.
+// predictionPlaces tell where each column of predictions goes. They are read by these, not by scany: finding the fields of
+// each row by reflection took a quarter of the time of a page.
 var predictionPlaces = map[string]func(*Prediction) any{
 	"id":                         func(p *Prediction) any { return &p.ID },
 	"input_id":                   func(p *Prediction) any { return &p.InputID },
@@ -22,7 +23,7 @@ var predictionPlaces = map[string]func(*Prediction) any{
 	"confidence":                 func(p *Prediction) any { return &p.Confidence },
 	"labelled":                   func(p *Prediction) any { return &p.Labelled },
 	"correct":                    func(p *Prediction) any { return &p.Correct },
-	"outputs":                    func(p *Prediction) any { return &p.Outputs },
+	"outputs":                    func(p *Prediction) any { return (*[]byte)(&p.Outputs) }, // which need not be checked again
 	"decode_microseconds":        func(p *Prediction) any { return &p.DecodeMicroseconds },
 	"queue_microseconds":         func(p *Prediction) any { return &p.QueueMicroseconds },
 	"inference_microseconds":     func(p *Prediction) any { return &p.InferenceMicroseconds },
@@ -40,9 +41,9 @@ var predictionPlaces = map[string]func(*Prediction) any{
 // inputPrefix begins the names of columns that are of a prediction's input.
 const inputPrefix = "input."
 
-// selectPredictions reads the predictions that a statement gives.
-func selectPredictions(ctx context.Context, pool pool, query string, args ...any) ([]*Prediction, error) {
-	rows, err := pool.Query(ctx, query, args...)
+// selectPredictions reads the predictions that a statement gives, from a pool or one of its connections.
+func selectPredictions(ctx context.Context, db pgxscan.Querier, query string, args ...any) ([]*Prediction, error) {
+	rows, err := db.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

@@ -18,8 +18,8 @@ type Prediction struct {
 	// CreatedAt is the ID's millisecond.
 	CreatedAt time.Time
 	// ModelName and ModelVersion are what ran.
-	ModelName    string `db:"model"`
-	ModelVersion int    `db:"version"`
+	ModelName    string
+	ModelVersion int
 	Source       Source
 	// ClassIndex and ClassName are of the likeliest class, Confidence its score in [0, 1]; nil where the model is no
 	// classifier or a score is no finite number.
