@@ -7,6 +7,9 @@ import (
 )
 
 const (
+	// grant is how many bytes of the gate's budget a body takes at a time, so that it does not ask for each that it reads.
+	grant = 64 << 10
+
 	// firstBuffer and largestFirstBuffer bound what is allocated on the word of a header, before any byte has come.
 	firstBuffer        = 512
 	largestFirstBuffer = 1 << 20
@@ -40,7 +43,7 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.read += int64(n)
 	if b.granted -= int64(n); b.granted < 0 {
-		more, enough := b.permit.reserve(-b.granted)
+		more, enough := b.permit.reserve(-b.granted, grant)
 		if !enough {
 			return 0, errTooManyBytes
 		}

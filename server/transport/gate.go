@@ -6,9 +6,6 @@ import (
 	"sync/atomic"
 )
 
-// grant is how many bytes of the gate's budget a body takes at a time, so that it does not ask for each that it reads.
-const grant = 64 << 10
-
 // Gate bounds how many operations are in flight and how many bytes they and others hold in memory. It refuses at once
 // and never queues: who waits is better served by another replica. Safe for concurrent use.
 type Gate struct {
@@ -118,15 +115,15 @@ func (g *Gate) hasRoom(n int64) bool {
 	return g.bytes+n <= g.maxBytes
 }
 
-// reserve takes n bytes of the budget, or a whole grant where there is room for it.
-func (g *Gate) reserve(n int64) (reserved int64, ok bool) {
+// reserve takes least bytes of the budget, and up to most where there is room for them.
+func (g *Gate) reserve(least, most int64) (reserved int64, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	left := g.maxBytes - g.bytes
-	if n > left {
+	if least > left {
 		return 0, false
 	}
-	reserved = max(n, min(grant, left))
+	reserved = max(least, min(most, left))
 	g.bytes += reserved
 	return reserved, true
 }
@@ -139,9 +136,9 @@ type permit struct {
 	bytes   atomic.Int64
 }
 
-// reserve takes n bytes or more of the gate's budget until the permit is released.
-func (p *permit) reserve(n int64) (reserved int64, ok bool) {
-	reserved, ok = p.gate.reserve(n)
+// reserve takes least bytes of the gate's budget, and up to most where there is room, until the permit is released.
+func (p *permit) reserve(least, most int64) (reserved int64, ok bool) {
+	reserved, ok = p.gate.reserve(least, most)
 	p.bytes.Add(reserved)
 	return reserved, ok
 }

@@ -37,7 +37,7 @@ func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) out
 		return outcome{err: err}
 	}
 	defer x.permit.release()
-	if _, ok := x.permit.reserve(bytes); !ok {
+	if _, ok := x.permit.reserve(bytes, bytes); !ok {
 		return outcome{err: errTooManyBytes}
 	}
 	return x.run(ctx, x.began.Add(x.options.Timeout), op)

@@ -171,8 +171,8 @@ func TestWebSocketOperations(t *testing.T) {
 
 // TestWebSocketComplete ends an operation in which the client has no interest any more; nothing more is said of it.
 func TestWebSocketComplete(t *testing.T) {
-	// What was cancelled may hold its part of the gate for a while.
-	b := setup(t, func(o *transport.Options) { o.Gate = transport.NewGate(8, 1_000_000) })
+	// What was cancelled may hold its part of the gate for a while, which is no more than its message is long.
+	b := setup(t, func(o *transport.Options) { o.Gate = transport.NewGate(8, 1000) })
 	c := begin(t, b.listen(t))
 	for _, document := range []string{`subscription{never}`, `{slow}`} {
 		c.subscribe("n", document)
