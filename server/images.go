@@ -60,6 +60,7 @@ func (h images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h images) send(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, input *persistence.Input, late *time.Timer,
 ) {
+	r = withByteRange(r)
 	content := io.ReadSeeker(io.NewSectionReader(nil, 0, int64(input.ByteSize))) // HEAD needs its size alone
 	if r.Method == http.MethodGet {
 		release, err := h.gate.Reserve(min(int64(input.ByteSize), persistence.ImagePiece))
@@ -113,6 +114,22 @@ func or(first, second error) error {
 		return first
 	}
 	return second
+}
+
+// withByteRange is the request with its Range as net/http reads it: without one of another unit than bytes, which is to be
+// ignored, and with the unit in lower case, which it may not be (RFC 9110, sections 14.1 and 14.2). net/http refuses both.
+func withByteRange(r *http.Request) *http.Request {
+	asked := r.Header.Get("Range")
+	unit, ranges, hasUnit := strings.Cut(asked, "=")
+	if asked == "" || hasUnit && unit == "bytes" {
+		return r
+	}
+	r = r.Clone(r.Context())
+	r.Header.Del("Range")
+	if hasUnit && strings.EqualFold(unit, "bytes") {
+		r.Header.Set("Range", "bytes="+ranges)
+	}
+	return r
 }
 
 // rangeBegin is where the bytes that a Range header asks for begin, as far as is seen at once: it saves reading others.
