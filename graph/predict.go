@@ -17,13 +17,13 @@ import (
 func (r *Resolver) predict(
 	ctx context.Context, upload Upload, model *string, version *int32, idempotencyKey *string,
 ) (*persistence.Prediction, error) {
-	loadersOf(ctx).forget()
 	if upload.Err != nil {
 		return nil, upload.Err
 	}
 	if idempotencyKey == nil {
 		return r.predictNew(ctx, upload, model, version, nil)
 	}
+	loadersOf(ctx).forget()
 	key, err := newKey(*idempotencyKey, upload, model, version)
 	if err != nil {
 		return nil, err
@@ -112,10 +112,7 @@ func (r *Resolver) predictInput(
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPrediction(id, result, persistence.SourceRequest)
-	if err != nil {
-		return nil, err
-	}
+	p := newPrediction(id, result, persistence.SourceRequest)
 	began := time.Now()
 	if err := r.store.Record(ctx, &persistence.Record{Prediction: p}); err != nil {
 		return nil, err
@@ -135,8 +132,8 @@ func (r *Resolver) run(ctx context.Context, upload Upload, lease inference.Lease
 		return nil, err
 	}
 	in := newInput(upload, result.Image)
-	p, err := newPrediction(in.ID, result, persistence.SourceRequest)
-	return &persistence.Record{Input: in, Image: upload.Data, Prediction: p}, err
+	p := newPrediction(in.ID, result, persistence.SourceRequest)
+	return &persistence.Record{Input: in, Image: upload.Data, Prediction: p}, nil
 }
 
 // PredictError tells why no prediction was made of one image of many.
@@ -197,16 +194,12 @@ func newInput(upload Upload, image inference.Image) *persistence.Input {
 
 func newPrediction(
 	input persistence.InputID, result *inference.Result, source persistence.Source,
-) (*persistence.Prediction, error) {
-	outputs, err := json.Marshal(result.Outputs)
-	if err != nil {
-		return nil, err
-	}
+) *persistence.Prediction {
 	id := persistence.NewPredictionID()
 	p := &persistence.Prediction{
 		ID: id, InputID: input, CreatedAt: id.Time(),
 		ModelName: result.Model.Name, ModelVersion: result.Model.Version, Source: source,
-		Outputs:               outputs,
+		Outputs:               inference.AppendTensors(nil, result.Outputs),
 		DecodeMicroseconds:    result.Timing.Decode.Microseconds(),
 		QueueMicroseconds:     result.Timing.Queue.Microseconds(),
 		InferenceMicroseconds: result.Timing.Inference.Microseconds(),
@@ -214,7 +207,7 @@ func newPrediction(
 	if top := topClasses(result.Model, result.Outputs, 1); len(top) > 0 {
 		p.ClassIndex, p.ClassName, p.Confidence = &top[0].Index, &top[0].Name, &top[0].Confidence
 	}
-	return p, nil
+	return p
 }
 
 // topClasses returns the n likeliest classes, likeliest first; nil where the version is no classifier or a score is no

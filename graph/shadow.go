@@ -122,10 +122,7 @@ func (s *shadows) run(ctx context.Context, run shadowRun) error {
 	if err != nil {
 		return err
 	}
-	p, err := newPrediction(run.input, result, persistence.SourceShadow)
-	if err != nil {
-		return err
-	}
+	p := newPrediction(run.input, result, persistence.SourceShadow)
 	began := time.Now()
 	if err := s.store.Record(ctx, &persistence.Record{Prediction: p}); err != nil {
 		return err

@@ -11,6 +11,15 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// relying bounds the time from looking at an object to handing over the row that relies on it; where there is no object
+// store there is nothing to bound.
+func (s *Store) relying(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.objects == nil {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, relyTimeout)
+}
+
 // putImages writes the images of new inputs to the object store, where there is one, and says in the inputs where they
 // are. It returns the records as they go to the database. All images are written or, after an error, none counts: those
 // that were are left to the collector. ctx must end within relyTimeout.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -155,9 +156,9 @@ func groupLength[R interface{ bytes() int }](records []R) int {
 	return n
 }
 
-// column collects one value of each record.
-func column[R, T any](group []R, value func(R) T) []T {
-	values := make([]T, len(group))
+// column collects one value of each record, in a form that pgx sends without reflection.
+func column[R, T any](group []R, value func(R) T) pgtype.FlatArray[T] {
+	values := make(pgtype.FlatArray[T], len(group))
 	for i, r := range group {
 		values[i] = value(r)
 	}

@@ -79,7 +79,7 @@ func newWriter(pool pool) *writer {
 // the stored input is gone, and ErrImagesUnavailable where the object store, if it has one, does not take the image. ctx
 // counts until a writer takes the rows; from there Record waits for the outcome, for OutcomeTimeout.
 func (s *Store) Record(ctx context.Context, r *Record) error {
-	ctx, cancel := context.WithTimeout(ctx, relyTimeout)
+	ctx, cancel := s.relying(ctx)
 	defer cancel()
 	put, err := s.putImages(ctx, []*Record{r})
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *Store) Record(ctx context.Context, r *Record) error {
 // RecordTogether stores many predictions with their inputs in one transaction of their own: all or, after an error,
 // none. Its errors are those of Record. ctx counts until the rows are handed to the database.
 func (s *Store) RecordTogether(ctx context.Context, records []*Record) error {
-	relying, cancel := context.WithTimeout(ctx, relyTimeout)
+	relying, cancel := s.relying(ctx)
 	defer cancel()
 	records, err := s.putImages(relying, records)
 	if err == nil {

@@ -48,6 +48,9 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 		if counter.status >= http.StatusInternalServerError {
 			level = slog.LevelInfo
 		}
+		if !logger.Enabled(r.Context(), level) {
+			return
+		}
 		attrs := []slog.Attr{
 			slog.String("request_id", graph.RequestID(r.Context())),
 			slog.String("method", r.Method),

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sibyl/inference"
 	"sibyl/persistence"
 	server "sibyl/server"
 )
@@ -92,10 +93,6 @@ func predictBelow(t testing.TB, c *server.Compared, data []byte) persistence.Inp
 		if err != nil {
 			return err
 		}
-		outputs, err := json.Marshal(result.Outputs)
-		if err != nil {
-			return err
-		}
 		return c.Store.Record(t.Context(), &persistence.Record{
 			Input: &persistence.Input{
 				ID: in, CreatedAt: in.Time(), ContentType: result.Image.ContentType, StoredIn: persistence.StoredInDatabase,
@@ -104,7 +101,7 @@ func predictBelow(t testing.TB, c *server.Compared, data []byte) persistence.Inp
 			Image: data,
 			Prediction: &persistence.Prediction{
 				ID: p, InputID: in, CreatedAt: p.Time(), ModelName: result.Model.Name, ModelVersion: result.Model.Version,
-				Source: persistence.SourceRequest, Outputs: outputs,
+				Source: persistence.SourceRequest, Outputs: inference.AppendTensors(nil, result.Outputs),
 			},
 		})
 	}()

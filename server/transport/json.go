@@ -18,8 +18,7 @@ type jsonPost struct{ options *Options }
 
 // Supports reports whether the request is a POST with a JSON body.
 func (t jsonPost) Supports(r *http.Request) bool {
-	mediaType, _ := contentType(r)
-	return r.Method == http.MethodPost && mediaType == "application/json"
+	return r.Method == http.MethodPost && isMediaType(r, "application/json")
 }
 
 // Do answers the request.
@@ -28,7 +27,11 @@ func (t jsonPost) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphE
 }
 
 func readJSON(x *exchange) (*operation, error) {
-	if _, params := contentType(x.r); !utf8Charset(params) {
+	params, err := mediaParams(x.r)
+	if err != nil {
+		return nil, err
+	}
+	if !utf8Charset(params) {
 		return nil, unsupportedMediaType("A JSON body must be in UTF-8.")
 	}
 	tooLong := tooLarge("The request's body is larger than %d bytes.", x.options.MaxDocumentBytes)
@@ -108,13 +111,18 @@ func member[T any](object map[string]any, name string, dst *T) (ok bool) {
 	return ok
 }
 
-// contentType is the request's media type in lower case, with its parameters; empty where it has none or an odd one.
-func contentType(r *http.Request) (mediaType string, params map[string]string) {
-	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil {
-		return "", nil
+// isMediaType reports whether the request's body is of a media type, whatever its parameters.
+func isMediaType(r *http.Request, mediaType string) bool {
+	sent, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(sent), mediaType)
+}
+
+// mediaParams are the parameters of the media type of the request's body.
+func mediaParams(r *http.Request) (params map[string]string, err error) {
+	if _, params, err = mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil {
+		return nil, unsupportedMediaType("Content-Type has odd parameters.")
 	}
-	return mediaType, params
+	return params, nil
 }
 
 func utf8Charset(params map[string]string) bool {

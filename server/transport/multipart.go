@@ -25,8 +25,7 @@ type multipartPost struct{ options *Options }
 
 // Supports reports whether the request is a POST of a form.
 func (t multipartPost) Supports(r *http.Request) bool {
-	mediaType, _ := contentType(r)
-	return r.Method == http.MethodPost && mediaType == "multipart/form-data"
+	return r.Method == http.MethodPost && isMediaType(r, "multipart/form-data")
 }
 
 // Do answers the request.
@@ -38,7 +37,10 @@ func readMultipart(x *exchange) (*operation, error) {
 	if !hasPreflightHeader(x.r.Header) {
 		return nil, errNoPreflightHeader
 	}
-	_, params := contentType(x.r)
+	params, err := mediaParams(x.r)
+	if err != nil {
+		return nil, err
+	}
 	if params["boundary"] == "" {
 		return nil, badRequest("Content-Type multipart/form-data needs a boundary.")
 	}

@@ -175,7 +175,9 @@ func (x *exchange) authenticate() error {
 		if err != nil {
 			return err
 		}
-		x.r = x.r.WithContext(ctx)
+		if ctx != x.r.Context() {
+			x.r = x.r.WithContext(ctx)
+		}
 	}
 	return x.options.mayAsk(x.r.Context(), x.r.RemoteAddr)
 }
