@@ -12,10 +12,13 @@ func TestHTTPLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := httpLimit(t.Context(), limitOptions{pictures: pictures, connections: 2, duration: 50 * time.Millisecond})
-	if err != nil || l.PerSecond <= 0 {
-		t.Errorf("%+v, error %v", l, err)
-	}
+	longEnough(t, func(duration time.Duration) bool {
+		l, err := httpLimit(t.Context(), limitOptions{pictures: pictures, connections: 2, duration: duration})
+		if err != nil {
+			t.Error(err)
+		}
+		return err != nil || l.PerSecond > 0
+	})
 }
 
 // TestRuntimeLimit runs the model, where ONNX Runtime is.
@@ -29,11 +32,15 @@ func TestRuntimeLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := limitOptions{model: "inference/models/mnist/1/model.onnx", duration: 50 * time.Millisecond}
 	for _, batch := range []int64{1, 32} {
-		if l, err := runtimeLimit(t.Context(), o, batch); err != nil || l.PerSecond <= 0 {
-			t.Errorf("batch %d: %+v, error %v", batch, l, err)
-		}
+		longEnough(t, func(duration time.Duration) bool {
+			o := limitOptions{model: "inference/models/mnist/1/model.onnx", duration: duration}
+			l, err := runtimeLimit(t.Context(), o, batch)
+			if err != nil {
+				t.Errorf("batch %d: %v", batch, err)
+			}
+			return err != nil || l.PerSecond > 0
+		})
 	}
 	if err := unload(); err != nil {
 		t.Error(err)
