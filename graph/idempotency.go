@@ -67,7 +67,7 @@ func (r *Resolver) first(ctx context.Context, key *persistence.IdempotencyKey) (
 			Code: CodeIdempotencyConflict, Message: "the idempotencyKey was used with another image or other arguments",
 		}
 	}
-	p, err := loadersOf(ctx).predictions.Load(ctx, used.PredictionID)
+	p, err := loadersOf(ctx).predictionsByID().Load(ctx, used.PredictionID)
 	if errors.Is(err, persistence.ErrNotFound) {
 		return nil, &Error{Code: CodeNotFound, Message: "the prediction of this idempotencyKey has been deleted"}
 	}

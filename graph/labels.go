@@ -92,7 +92,6 @@ func (r *Resolver) deleteInput(ctx context.Context, inputID string) (*DeletedInp
 		return nil, notFound(err, "input", inputID)
 	}
 	loadersOf(ctx).forget()
-	loadersOf(ctx).inputs.Clear(id)
 	return &DeletedInput{ID: inputID, PredictionCount: int32(n)}, nil
 }
 

@@ -21,32 +21,27 @@ const loaderWait = 200 * time.Microsecond
 
 // loaders hold what one operation has read. Connections prime them, so that a page is read at once and without a wait.
 type loaders struct {
-	inputs      *dataloadgen.Loader[persistence.InputID, *persistence.Input]
-	predictions *dataloadgen.Loader[persistence.PredictionID, *persistence.Prediction]
+	resolver *Resolver
 	// answerBytes are the image bytes that the answer may still take, and pixels those that may still be decoded for it.
 	answerBytes, pixels atomic.Int64
 
-	mu sync.Mutex
-	// unsorted are inputs that were read together, on their way into seen; both are guarded by mu.
+	// mu guards what follows. All of it is made when it is first needed, which most operations do not.
+	mu          sync.Mutex
+	inputs      *dataloadgen.Loader[persistence.InputID, *persistence.Input]
+	predictions *dataloadgen.Loader[persistence.PredictionID, *persistence.Prediction]
+	// unsorted are inputs that were read together, on their way into seen.
 	unsorted [][]*persistence.Input
 	seen     map[persistence.InputID]seenInput
-	// lists are those of model versions, which are asked for on every prediction; guarded by mu.
+	// lists are those of model versions, which are asked for on every prediction.
 	lists *memo
-	// tensors are the parsed outputs of predictions; guarded by mu.
+	// tensors are the parsed outputs of predictions.
 	tensors map[persistence.PredictionID]func() ([]inference.Tensor, error)
 }
 
 type loadersKey struct{}
 
 func withLoaders(ctx context.Context, r *Resolver) context.Context {
-	wait := dataloadgen.WithWait(loaderWait)
-	l := &loaders{
-		inputs:      dataloadgen.NewMappedLoader(r.inputsByID, wait),
-		predictions: dataloadgen.NewMappedLoader(r.predictionsByID, wait),
-		seen:        map[persistence.InputID]seenInput{},
-		lists:       &memo{},
-		tensors:     map[persistence.PredictionID]func() ([]inference.Tensor, error){},
-	}
+	l := &loaders{resolver: r}
 	l.answerBytes.Store(r.options.MaxResponseBytes)
 	l.pixels.Store(maxPixels)
 	return context.WithValue(ctx, loadersKey{}, l)
@@ -54,6 +49,26 @@ func withLoaders(ctx context.Context, r *Resolver) context.Context {
 
 // loadersOf returns the operation's loaders. Without AroundOperation it panics: a bug of whoever built the server.
 func loadersOf(ctx context.Context) *loaders { return ctx.Value(loadersKey{}).(*loaders) }
+
+// inputsByID loads inputs.
+func (l *loaders) inputsByID() *dataloadgen.Loader[persistence.InputID, *persistence.Input] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.inputs == nil {
+		l.inputs = dataloadgen.NewMappedLoader(l.resolver.inputsByID, dataloadgen.WithWait(loaderWait))
+	}
+	return l.inputs
+}
+
+// predictionsByID loads predictions.
+func (l *loaders) predictionsByID() *dataloadgen.Loader[persistence.PredictionID, *persistence.Prediction] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.predictions == nil {
+		l.predictions = dataloadgen.NewMappedLoader(l.resolver.predictionsByID, dataloadgen.WithWait(loaderWait))
+	}
+	return l.predictions
+}
 
 // memo is what was asked, once for each question.
 type memo struct {
@@ -108,6 +123,9 @@ func (l *loaders) sawInputs(inputs []*persistence.Input) {
 // sorted returns the inputs that were read, by ID; l.mu must be held. They are sorted when one is looked for, which
 // most operations do not.
 func (l *loaders) sorted() map[persistence.InputID]seenInput {
+	if l.seen == nil {
+		l.seen = make(map[persistence.InputID]seenInput)
+	}
 	for _, inputs := range l.unsorted {
 		p := &page{inputs: make([]*persistence.Input, 0, len(inputs))}
 		for _, in := range inputs {
@@ -125,16 +143,16 @@ func (l *loaders) sorted() map[persistence.InputID]seenInput {
 func (l *loaders) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	clear(l.seen)
-	l.unsorted = nil
-	l.predictions.ClearAll()
-	l.lists = &memo{}
+	l.inputs, l.predictions, l.unsorted, l.seen, l.lists = nil, nil, nil, nil, nil
 }
 
 // versionLists remembers the lists of model versions, and what is kept of these.
 func (l *loaders) versionLists() *memo {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.lists == nil {
+		l.lists = new(memo)
+	}
 	return l.lists
 }
 
@@ -178,7 +196,7 @@ func (l *loaders) input(ctx context.Context, id persistence.InputID) func() (*pe
 	if in, known := l.known(id); known {
 		return func() (*persistence.Input, error) { return in, nil }
 	}
-	return l.inputs.LoadThunk(ctx, id)
+	return l.inputsByID().LoadThunk(ctx, id)
 }
 
 // primeInputs reads the inputs of a page of predictions in one statement, unless they came with it.

@@ -67,7 +67,7 @@ func (r *Resolver) node(ctx context.Context, id string) (func() (Node, error), e
 		if err != nil {
 			return nil, err
 		}
-		return waitNode(loadersOf(ctx).predictions.LoadThunk(ctx, key)), nil
+		return waitNode(loadersOf(ctx).predictionsByID().LoadThunk(ctx, key)), nil
 	case persistence.InputPrefix:
 		key, err := parseInputID(id)
 		if err != nil {

@@ -235,6 +235,9 @@ func (r *Resolver) tensors(ctx context.Context, p *persistence.Prediction) ([]in
 	read, ok := l.tensors[p.ID]
 	if !ok {
 		read = sync.OnceValues(func() ([]inference.Tensor, error) { return r.readTensors(ctx, p) })
+		if l.tensors == nil {
+			l.tensors = make(map[persistence.PredictionID]func() ([]inference.Tensor, error))
+		}
 		l.tensors[p.ID] = read
 	}
 	l.mu.Unlock()
@@ -254,7 +257,7 @@ func (r *Resolver) readTensors(ctx context.Context, p *persistence.Prediction) (
 		}
 	}
 	if p.Outputs == nil {
-		whole, err := loadersOf(ctx).predictions.Load(ctx, p.ID)
+		whole, err := loadersOf(ctx).predictionsByID().Load(ctx, p.ID)
 		if err != nil {
 			return nil, err
 		}

@@ -77,7 +77,7 @@ func (r *queryResolver) Prediction(ctx context.Context, id string) (*persistence
 	if err != nil {
 		return nil, err
 	}
-	p, err := loadersOf(ctx).predictions.Load(ctx, key)
+	p, err := loadersOf(ctx).predictionsByID().Load(ctx, key)
 	return p, notFound(err, "prediction", id)
 }
 

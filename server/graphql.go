@@ -40,7 +40,7 @@ func (s *Server) graphQL() http.Handler {
 	if s.access.ring != nil {
 		h.Use(graph.Authorization{})
 	}
-	h.Use(extension.FixedComplexityLimit(s.config.MaxComplexity))
+	h.Use(newCostLimit(s.config.MaxComplexity))
 	if s.config.Introspection && !s.config.Production {
 		h.Use(extension.Introspection{})
 	}
