@@ -92,13 +92,17 @@ func parseOperation(what string, text []byte) (*operation, error) {
 func readObject(text []byte) (object map[string]any, err error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
-	if err := d.Decode(&object); err != nil {
+	var value any // into a map would go by reflection
+	if err := d.Decode(&value); err != nil {
 		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
 		return nil, errors.New("something follows on the object")
 	}
-	return object, nil
+	if object, ok := value.(map[string]any); ok || value == nil {
+		return object, nil
+	}
+	return nil, errors.New("it is no object")
 }
 
 // member puts a member into dst, which stays as it is where the member is absent or null; false where it is no T.

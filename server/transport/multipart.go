@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"mime/multipart"
@@ -182,10 +181,29 @@ func (f *form) operation() (*operation, error) {
 	return op, attach(op.params.Variables, f.places, f.files, f.options.MaxUploadFiles)
 }
 
+var errOddMap = badRequest("The part `map` is not a JSON object of lists of paths.")
+
 // parseMap reads the part `map`: `{"part": ["variables.path", …], …}`.
 func parseMap(text []byte) (places map[string][]string, err error) {
-	if err := json.Unmarshal(text, &places); err != nil || places == nil {
-		return nil, badRequest("The part `map` is not a JSON object of lists of paths.")
+	object, err := readObject(text)
+	if err != nil || object == nil {
+		return nil, errOddMap
+	}
+	places = make(map[string][]string, len(object))
+	for name := range object {
+		var paths []any
+		if !member(object, name, &paths) {
+			return nil, errOddMap
+		}
+		list := make([]string, len(paths))
+		for i, path := range paths {
+			text, ok := path.(string)
+			if !ok {
+				return nil, errOddMap
+			}
+			list[i] = text
+		}
+		places[name] = list
 	}
 	return places, nil
 }
