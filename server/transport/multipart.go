@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/textproto"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -107,6 +108,10 @@ func malformed(err error) error {
 	var limit *http.MaxBytesError
 	if refused := (*refusal)(nil); errors.As(err, &refused) || errors.As(err, &limit) || isTimeout(err) {
 		return err
+	}
+	var header textproto.ProtocolError
+	if errors.As(err, &header) { // mime/multipart cannot be told to take the headers as they are
+		return errMalformedPartHeader
 	}
 	return badRequest("The body is not a complete multipart/form-data body.")
 }

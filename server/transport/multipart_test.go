@@ -329,6 +329,7 @@ func TestFilenames(t *testing.T) {
 		`filename="日本.png"`:               "日本.png",
 		`filename*=UTF-8''%e2%82%ac.png`:  "€.png",
 		`filename*=UTF-8''a%01%7f%c2%85b`: "ab",
+		`filename*=UTF-8''a%00b.png`:      "ab.png",
 		"filename=\"\xff.png\"":           "\uFFFD.png",
 		`filename="` + long + `"`:         long[:254],
 		`x="y"`:                           "",
@@ -341,6 +342,27 @@ func TestFilenames(t *testing.T) {
 		r.Header.Set("Apollo-Require-Preflight", "1")
 		if _, a := setup(t).do(t, r); upload(a) != want+":1" {
 			t.Errorf("%s: %q %v, want %q", disposition, upload(a), a.Errors, want)
+		}
+	}
+}
+
+// TestControlCharactersInPartHeaders are what is wrong with the request, and the answer says so; those of another form of
+// a file's name TestFilenames has.
+func TestControlCharactersInPartHeaders(t *testing.T) {
+	for _, character := range []string{"\x00", "\x01", "\x1b", "\x7f", "\r"} {
+		for _, header := range []string{
+			`Content-Disposition: form-data; name="0"; filename="a%sb.png"`, `Content-Disposition: form-data; name="0"; x=%s`,
+			"Content-Disposition: form-data; name=\"0\"\r\nContent-Type: image/%spng",
+		} {
+			body := "--b\r\n" + fmt.Sprintf(header, character) + "\r\n\r\nx\r\n--b--\r\n"
+			r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(body))
+			r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+			r.Header.Set("Apollo-Require-Preflight", "1")
+			resp, a := setup(t).do(t, r)
+			if resp.StatusCode != 400 || a.code() != bad || len(a.Errors) != 1 ||
+				!strings.Contains(a.Errors[0].Message, "control characters") {
+				t.Errorf("%q in %q: %d %v", character, header, resp.StatusCode, a.Errors)
+			}
 		}
 	}
 }
