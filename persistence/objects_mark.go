@@ -26,9 +26,7 @@ const (
 // that has some of them.
 func (s *Store) ClaimImages(ctx context.Context) error {
 	// The lock has replicas that start together do this one after the other.
-	const query = `
-SELECT s.id::text, s.marked
-FROM image_stores s
+	const query = imageStoreQuery + `
 FOR UPDATE`
 	const setMarked = `
 UPDATE image_stores
@@ -36,26 +34,59 @@ SET marked = true`
 	if s.objects == nil {
 		return nil
 	}
+	err := s.withImageStore(ctx, pgx.ReadWrite, query, func(ctx context.Context, tx pgx.Tx, id string, marked bool) error {
+		found, err := s.compare(ctx, tx, id, marked)
+		if err == nil && !found { // whoever is killed before the database knows finds the mark again
+			err = s.objects.put(ctx, markKey, "text/plain", []byte(id+"\n"))
+		}
+		if err != nil || marked {
+			return err
+		}
+		_, err = tx.Exec(ctx, setMarked)
+		return classify(err)
+	})
+	if err == nil {
+		s.objects.marked.Store(true)
+	}
+	return err
+}
+
+// CheckImages returns what ClaimImages would, and writes nothing: it is for those who only read, who may be allowed no more.
+func (s *Store) CheckImages(ctx context.Context) error {
+	if s.objects == nil {
+		return nil
+	}
+	return s.withImageStore(ctx, pgx.ReadOnly, imageStoreQuery,
+		func(ctx context.Context, tx pgx.Tx, id string, marked bool) error {
+			_, err := s.compare(ctx, tx, id, marked)
+			return err
+		})
+}
+
+const imageStoreQuery = `
+SELECT s.id::text, s.marked
+FROM image_stores s`
+
+// withImageStore calls f in a transaction with what the database knows of its image store, and returns f's error as it is,
+// or ErrImagesUnavailable where all takes too long.
+func (s *Store) withImageStore(
+	ctx context.Context, mode pgx.TxAccessMode, query string,
+	f func(ctx context.Context, tx pgx.Tx, id string, marked bool) error,
+) error {
 	bounded, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	var failed error
-	err := pgx.BeginFunc(bounded, s.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(bounded, s.pool, pgx.TxOptions{AccessMode: mode}, func(tx pgx.Tx) error {
 		var id string
 		var marked bool
 		if err := tx.QueryRow(bounded, query).Scan(&id, &marked); err != nil {
 			return err
 		}
-		if failed = s.claim(bounded, tx, id, marked); failed != nil || marked {
-			return failed
-		}
-		_, err := tx.Exec(bounded, setMarked)
-		return err
+		failed = f(bounded, tx, id, marked)
+		return failed
 	})
 	switch {
-	case err == nil:
-		s.objects.marked.Store(true)
-		return nil
-	case bounded.Err() != nil && ctx.Err() == nil:
+	case err != nil && bounded.Err() != nil && ctx.Err() == nil:
 		return fmt.Errorf("%w: %w", ErrImagesUnavailable, err)
 	case failed != nil:
 		return failed
@@ -63,26 +94,23 @@ SET marked = true`
 	return classify(err)
 }
 
-// claim compares the store's mark with the database's ID, or sets it where the database has marked none yet. Whoever is
-// killed before the database knows finds the mark again.
-func (s *Store) claim(ctx context.Context, tx pgx.Tx, id string, marked bool) error {
-	found, err := s.objects.readMark(ctx)
+// compare reports whether the store has the mark of the database with that ID. Where it has none it must have the images of
+// the database, which has marked none yet.
+func (s *Store) compare(ctx context.Context, tx pgx.Tx, id string, marked bool) (found bool, err error) {
+	mark, err := s.objects.readMark(ctx)
 	switch {
-	case err != nil || found == id:
-		return err
-	case found != "":
-		return s.objects.refuse(id, "is another database's, all of whose images would be deleted")
+	case err != nil || mark == id:
+		return mark == id, err
+	case mark != "":
+		return false, s.objects.refuse(id, "is another database's, all of whose images would be deleted")
 	case marked:
-		return s.objects.refuse(id, "has no "+markKey+", as a directory whose disk is not mounted")
+		return false, s.objects.refuse(id, "has no "+markKey+", as a directory whose disk is not mounted")
 	}
 	some, err := s.hasImages(ctx, tx)
-	switch {
-	case err != nil:
-		return err
-	case !some:
-		return s.objects.refuse(id, "has not the images of this database, as a directory whose disk is not mounted")
+	if err == nil && !some {
+		err = s.objects.refuse(id, "has not the images of this database, as a directory whose disk is not mounted")
 	}
-	return s.objects.put(ctx, markKey, "text/plain", []byte(id+"\n"))
+	return false, err
 }
 
 // hasImages tells whether the object store has what the rows say: that one image is lost does not mean that all are.

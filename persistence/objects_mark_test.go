@@ -31,16 +31,19 @@ func (at imageStore) marked(t *testing.T) string {
 	return strings.TrimSpace(string(text))
 }
 
-// claimFails opens a store whose images are another's, and fails where its error does not tell this.
+// claimFails opens a store whose images are another's, and fails where its error does not tell this, or that of one who
+// only reads.
 func claimFails(t *testing.T, url, images string, tells ...string) {
 	t.Helper()
-	err := openUnclaimed(t, url, images).ClaimImages(t.Context())
-	if !errors.Is(err, persistence.ErrOtherImages) {
-		t.Fatalf("%v", err)
-	}
-	for _, text := range append(tells, ".sibyl with the text "+identity(t, url)) {
-		if !strings.Contains(err.Error(), text) {
-			t.Errorf("%v, want %q", err, text)
+	store := openUnclaimed(t, url, images)
+	for _, err := range []error{store.ClaimImages(t.Context()), store.CheckImages(t.Context())} {
+		if !errors.Is(err, persistence.ErrOtherImages) {
+			t.Fatalf("%v", err)
+		}
+		for _, text := range append(tells, ".sibyl with the text "+identity(t, url)) {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%v, want %q", err, text)
+			}
 		}
 	}
 }
@@ -75,6 +78,39 @@ func TestClaimImages(t *testing.T) {
 			t.Fatal(err)
 		}
 		openImages(t, url, at.images)
+	})
+}
+
+// TestCheckImages: whoever only reads marks nothing, and waits for nobody who does.
+func TestCheckImages(t *testing.T) {
+	everyObjectStore(t, func(t *testing.T, at imageStore) {
+		_, url := setup(t)
+		store, conn := openUnclaimed(t, url, at.images), connect(t, url)
+		check := func(when string) {
+			t.Helper()
+			if err := store.CheckImages(t.Context()); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+		check("a store of nobody's")
+		keep(t, store, []byte("image"))
+		check("one with images")
+		var known bool
+		if err := conn.QueryRow(t.Context(), `SELECT marked FROM image_stores`).Scan(&known); err != nil || known {
+			t.Errorf("marked %t, %v", known, err)
+		}
+		if got := at.marked(t); got != "" {
+			t.Errorf("marked with %q", got)
+		}
+		openImages(t, url, at.images)
+		tx, err := conn.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), `SELECT id FROM image_stores FOR UPDATE`); err != nil {
+			t.Fatal(err)
+		}
+		check("a marked one")
 	})
 }
 
@@ -160,6 +196,9 @@ func TestClaimOfUnreachableImages(t *testing.T) {
 	if err := store.ClaimImages(t.Context()); !errors.Is(err, persistence.ErrImagesUnavailable) {
 		t.Errorf("the object store: %v", err)
 	}
+	if err := store.CheckImages(t.Context()); !errors.Is(err, persistence.ErrImagesUnavailable) {
+		t.Errorf("the object store: %v", err)
+	}
 	s3.Start(t)
 	if err := store.ClaimImages(t.Context()); err != nil {
 		t.Errorf("it is back: %v", err)
@@ -169,7 +208,7 @@ func TestClaimOfUnreachableImages(t *testing.T) {
 		t.Errorf("a database without schema: %v", err)
 	}
 	plain := openUnclaimed(t, url, "")
-	if err := plain.ClaimImages(t.Context()); err != nil {
+	if err := errors.Join(plain.ClaimImages(t.Context()), plain.CheckImages(t.Context())); err != nil {
 		t.Errorf("no object store: %v", err)
 	}
 }

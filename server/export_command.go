@@ -51,11 +51,14 @@ func (c *exportCommand) Run(ctx context.Context) error {
 	return c.with(ctx, func(ctx context.Context, db database) error {
 		store, err := persistence.Open(ctx, db.url, o)
 		if err != nil {
-			return err
+			return imagesError(err)
 		}
 		defer store.Close()
 		if err := store.Ready(ctx); err != nil {
 			return fmt.Errorf("the database has not the schema of this program (`sibyl migrate up` brings it there): %w", err)
+		}
+		if err := store.CheckImages(ctx); err != nil { // else its rows would fail one by one
+			return imagesError(err)
 		}
 		rows := graph.Export(ctx, store, order.filter, order.images)
 		if term.IsTerminal(int(os.Stderr.Fd())) {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -178,6 +179,47 @@ func TestExportsAreBounded(t *testing.T) {
 	refused("the server shuts down")
 	if len(h.running) > 0 {
 		t.Error("a place was not given back")
+	}
+}
+
+// TestExportOfOtherImages: the command takes images from the store of its database alone, and says so before it begins.
+func TestExportOfOtherImages(t *testing.T) {
+	url, claimed, other := persistencetest.Database(t), t.TempDir(), t.TempDir()
+	if err := persistence.MigrateUp(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	store, err := persistence.Open(t.Context(), url, persistence.Options{Images: "file://" + claimed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.ClaimImages(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		dir        string
+		withImages bool
+		refused    string
+	}{
+		{claimed, true, ""},
+		{other, true, other + " has no .sibyl"},
+		{other, false, ""},
+		{other + "/none", true, "image store unavailable"},
+	} {
+		file := filepath.Join(t.TempDir(), "file")
+		c := exportCommand{
+			DatabaseConfig: DefaultConfig().DatabaseConfig, Images: ImagesURL("file://" + row.dir), WithImages: row.withImages,
+			Output: file,
+		}
+		c.DatabaseURL = DatabaseURL(url)
+		err := c.Run(t.Context())
+		if (err == nil) != (row.refused == "") || err != nil && (!strings.HasPrefix(err.Error(), "--images: ") ||
+			!strings.Contains(err.Error(), row.refused)) {
+			t.Errorf("%+v: %v", row, err)
+		}
+		if _, statErr := os.Stat(file); (statErr == nil) != (err == nil) {
+			t.Errorf("%+v: the file: %v", row, statErr)
+		}
 	}
 }
 
