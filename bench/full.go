@@ -9,12 +9,8 @@ import (
 	"time"
 )
 
-const (
-	// fullRounds is how often a server on few rows and one on many are measured in turn.
-	fullRounds = 4
-	// minFullRatio is the least share of the predictions a second that must be left on many rows.
-	minFullRatio = 0.9
-)
+// minFullRatio is the least share of the predictions a second that must be left on many rows.
+const minFullRatio = 0.9
 
 // full compares predictions stored beside few rows and beside many.
 type full struct {
@@ -40,30 +36,19 @@ func measureFull(ctx context.Context, o options, pictures []picture, r *report) 
 	if err := fill(ctx, many.databaseURL, o.rows); err != nil {
 		return err
 	}
+	fewPredict, err := predictWorkload(few.address, pictures)
+	if err != nil {
+		return err
+	}
+	manyPredict, err := predictWorkload(many.address, pictures)
+	if err != nil {
+		return err
+	}
 	r.Full = &full{Rows: o.rows}
 	connections := o.connections[len(o.connections)-1]
-	for round := range fullRounds {
-		sides := []*sibyl{few, many}
-		if round%2 == 1 {
-			sides[0], sides[1] = many, few
-		}
-		for _, s := range sides {
-			predict, err := predictWorkload(s.address, pictures)
-			if err != nil {
-				return err
-			}
-			m, err := measure(ctx, &s.target, predict, connections, o.duration/fullRounds)
-			if err != nil {
-				return err
-			}
-			if s == few {
-				r.Full.Few = r.Full.Few.with(m)
-			} else {
-				r.Full.Many = r.Full.Many.with(m)
-			}
-		}
-	}
-	return nil
+	r.Full.Few, r.Full.Many, err = inTurn(ctx, side{&few.target, fewPredict}, side{&many.target, manyPredict}, connections,
+		o.duration)
+	return err
 }
 
 // fill stores predictions of one a millisecond up to now, each with all that the server stores with one.
@@ -80,26 +65,6 @@ INSERT INTO predictions (id, input_id, created_at, model, version, source, class
 SELECT %s, %s, to_timestamp((%d + n) / 1000.0), 'mnist', 1, 'REQUEST', n %% 10, (n %% 10)::text, 1 - random() / 10, '%s', 20, 5, 120
 FROM generate_series(1, %d) n`, ids, ids, oldest, limitOutputs, rows),
 		"VACUUM (ANALYZE)", "CHECKPOINT")
-}
-
-// with is a measurement and a later one of the same load together.
-func (m measurement) with(later measurement) measurement {
-	if m.Requests == 0 {
-		return later
-	}
-	share := func(a, b float64) float64 {
-		return (a*float64(m.Requests) + b*float64(later.Requests)) / float64(m.Requests+later.Requests)
-	}
-	later.P50, later.P99 = share(m.P50, later.P50), share(m.P99, later.P99)
-	later.CPU, later.DatabaseCPU = share(m.CPU, later.CPU), share(m.DatabaseCPU, later.DatabaseCPU)
-	later.GeneratorCPU = share(m.GeneratorCPU, later.GeneratorCPU)
-	later.Requests += m.Requests
-	later.Seconds += m.Seconds
-	later.PerSecond = float64(later.Requests) / later.Seconds
-	if later.Errors += m.Errors; m.FirstError != "" {
-		later.FirstError = m.FirstError
-	}
-	return later
 }
 
 func (f *full) table() *table {

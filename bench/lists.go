@@ -9,7 +9,7 @@ import (
 // listConnections is how many ask for lists at the same time.
 const listConnections = 16
 
-// listing is a list asked of the server and of a handler written by hand, one after the other.
+// listing is a list asked of the server and of a handler written by hand.
 type listing struct {
 	Sibyl  measurement `json:"sibyl"`
 	ByHand measurement `json:"byHand"`
@@ -32,14 +32,11 @@ func measureLists(ctx context.Context, s *sibyl, duration time.Duration, r *repo
 		if err != nil {
 			return err
 		}
-		if err := r.measure(ctx, &s.target, ours, listConnections, duration); err != nil {
-			return err
-		}
-		m, err := measure(ctx, hand, theirs, listConnections, duration)
+		sibyl, byHand, err := inTurn(ctx, side{&s.target, ours}, side{hand, theirs}, listConnections, duration)
 		if err != nil {
 			return err
 		}
-		r.Lists = append(r.Lists, listing{r.Loads[len(r.Loads)-1], m})
+		r.Loads, r.Lists = append(r.Loads, sibyl), append(r.Lists, listing{sibyl, byHand})
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func limits(ctx context.Context, o options, s *sibyl, pictures []picture, r *rep
 	return err
 }
 
-// comparePeer measures the server and the peer in turn, so that what else the machine does hits both.
+// comparePeer measures the server and the peer.
 func comparePeer(ctx context.Context, o options, s *sibyl, pictures []picture, r *report) (err error) {
 	peer, err := startPeer(ctx, s, o.python, o.model)
 	if err != nil {
@@ -179,12 +179,11 @@ func comparePeer(ctx context.Context, o options, s *sibyl, pictures []picture, r
 		return err
 	}
 	for _, connections := range o.connections {
-		if err := r.measure(ctx, &s.target, ours, connections, o.duration); err != nil {
+		sibyl, other, err := inTurn(ctx, side{&s.target, ours}, side{peer, theirs}, connections, o.duration)
+		if err != nil {
 			return err
 		}
-		if err := r.measure(ctx, peer, theirs, connections, o.duration); err != nil {
-			return err
-		}
+		r.Loads = append(r.Loads, sibyl, other)
 	}
 	return nil
 }

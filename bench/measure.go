@@ -29,6 +29,13 @@ type measurement struct {
 // measure puts a server under a load: first for a fifth of the duration to warm it up, then for the duration.
 func measure(ctx context.Context, t *target, w workload, connections int, duration time.Duration) (measurement, error) {
 	fmt.Fprintf(os.Stderr, "%s: %s, %d connections\n", t.name, w.name, connections)
+	return measureTurn(ctx, t, w, connections, duration)
+}
+
+// measureTurn is measure, and says nothing.
+func measureTurn(
+	ctx context.Context, t *target, w workload, connections int, duration time.Duration,
+) (measurement, error) {
 	drive(ctx, t.address, w, connections, duration/5)
 	before, err := t.cpu()
 	if err != nil {

@@ -80,7 +80,7 @@ func (r *report) best() (best measurement) {
 	return best
 }
 
-// peerTable compares the two servers at each number of connections, measured one after the other.
+// peerTable compares the two servers at each number of connections.
 func (r *report) peerTable() *table {
 	t := &table{title: "Sibyl beside the peer"}
 	t.add("connections", "requests/s: Sibyl", "peer", "Sibyl/peer", "CPU ms: Sibyl", "peer", "peer/Sibyl",
