@@ -277,11 +277,11 @@ func TestRoutes(t *testing.T) {
 // TestOutOfReachIsTriedAgain holds that a version waits, LOADING, for what it needs beside its files.
 func TestOutOfReachIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	var asked atomic.Int64
+	var inReach atomic.Bool
 	e := open(t, inference.Options{
 		Repository: repositoryOf(t, "uint8"), Watch: true,
 		Admit: func(context.Context, *inference.ModelVersion) error {
-			if asked.Add(1) == 1 {
+			if !inReach.Load() {
 				return fmt.Errorf("the database: %w", inference.ErrUnavailable)
 			}
 			return nil
@@ -293,6 +293,7 @@ func TestOutOfReachIsTriedAgain(t *testing.T) {
 	if _, err := e.Resolve("", 0); !errors.Is(err, inference.ErrModelNotReady) {
 		t.Errorf("LOADING: %v, want ErrModelNotReady", err)
 	}
+	inReach.Store(true)
 	eventually(t, "READY", func() bool { return states(e, "uint8") == "1 READY → 1" })
 }
 

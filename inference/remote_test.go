@@ -183,11 +183,11 @@ func TestRemoteComesAndGoes(t *testing.T) {
 	if !errors.Is(err, inference.ErrModelNotReady) || !errors.Is(e.Ready(), inference.ErrModelNotReady) {
 		t.Fatal(err, e.Ready())
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
 	for range 2 {
 		server.start(t)
 		eventually(t, "the server is back", func() bool { return e.Ready() == nil })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // only now: a start takes its time
+		defer cancel()
 		r, err := e.Predict(ctx, "", 0, picture(t, 1, 1))
 		if err != nil {
 			t.Fatal(err)

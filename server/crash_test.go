@@ -339,7 +339,10 @@ func TestDatabaseStopped(t *testing.T) {
 	more(&stored, 20)
 	cancel()
 	ids := <-loaded
-	found := storedPredictions(t, p)
+	if err := p.stop(t); err != nil {
+		t.Errorf("the server ended with %v\n%s", err, p.logged())
+	}
+	found := storedPredictions(t, startProcess(t, data)) // which has longer than a second for all that is stored
 	for _, id := range ids {
 		if !found[id] {
 			t.Errorf("%s was acknowledged, but is not there", id)
