@@ -131,6 +131,20 @@ LIMIT 1`
 	return nil
 }
 
+// ImagesInPlace returns ErrImagesUnavailable where new images go to a directory of this machine that is not there, or has
+// not the mark any more that ClaimImages has found: that is this replica's own trouble. A store elsewhere is not asked:
+// where it is away it is so for every replica, each of which can answer all that needs no image.
+func (s *Store) ImagesInPlace(ctx context.Context) error {
+	if s.objects == nil {
+		return nil
+	}
+	if err := s.objects.probes.enter(ctx); err != nil {
+		return err
+	}
+	defer s.objects.probes.leave()
+	return objectError(ctx, s.objects.directoryThere(ctx))
+}
+
 // reach returns an error where an image that is not in the database cannot be asked for.
 func (s *Store) reach(at place) error {
 	switch {

@@ -65,6 +65,8 @@ type objects struct {
 	// marked: the bucket is known to have a mark.
 	marked               atomic.Bool
 	puts, gets, renewals lanes
+	// probes bound the looks at the directory that are not for an image: each holds a thread where its disk hangs.
+	probes lanes
 }
 
 // imageSchemes are those of the URLs of object stores.
@@ -101,6 +103,7 @@ func openObjects(ctx context.Context, text string) (*objects, error) {
 	o := &objects{
 		name: bucketName(text), directory: directoryOf(text),
 		puts: newLanes(transfers), gets: newLanes(transfers), renewals: newLanes(refreshes),
+		probes: newLanes(1),
 	}
 	var err error
 	if o.bucket, err = openBucket(ctx, text); err != nil {

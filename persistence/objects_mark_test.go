@@ -196,6 +196,9 @@ func TestClaimOfUnreachableImages(t *testing.T) {
 	if err := store.ClaimImages(t.Context()); !errors.Is(err, persistence.ErrImagesUnavailable) {
 		t.Errorf("the object store: %v", err)
 	}
+	if err := store.ImagesInPlace(t.Context()); err != nil {
+		t.Errorf("no directory of this machine: %v", err)
+	}
 	if err := store.CheckImages(t.Context()); !errors.Is(err, persistence.ErrImagesUnavailable) {
 		t.Errorf("the object store: %v", err)
 	}
@@ -235,6 +238,9 @@ func TestDiskGoesAway(t *testing.T) {
 	if err := store.ImagesReady(t.Context()); !errors.Is(err, persistence.ErrImagesUnavailable) {
 		t.Errorf("ImagesReady: %v", err)
 	}
+	if err := store.ImagesInPlace(t.Context()); !errors.Is(err, persistence.ErrImagesUnavailable) {
+		t.Errorf("ImagesInPlace: %v", err)
+	}
 	if _, err := store.Image(t.Context(), before.ID); !errors.Is(err, persistence.ErrImagesUnavailable) {
 		t.Errorf("Image: %v", err)
 	}
@@ -243,6 +249,9 @@ func TestDiskGoesAway(t *testing.T) {
 	}
 	move(disk, at.dir)
 	keep(t, store, []byte("image"))
+	if err := store.ImagesInPlace(t.Context()); err != nil {
+		t.Errorf("it is back: %v", err)
+	}
 	if _, err := store.Image(t.Context(), before.ID); err != nil {
 		t.Errorf("it is back: %v", err)
 	}

@@ -24,8 +24,8 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	writeHealth(w, http.StatusOK, health{Status: "alive"})
 }
 
-// readyz answers whether the server can predict: it is not shutting down, the database is reachable and migrated, and
-// every serving version is READY.
+// readyz answers whether the server can predict: it is not shutting down, the database is reachable and migrated,
+// the directory of images is in place, where there is one, and every serving version is READY.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 	if reasons := s.notReady(r.Context()); len(reasons) > 0 {
 		writeHealth(w, http.StatusServiceUnavailable, health{"unavailable", reasons})
@@ -43,6 +43,10 @@ func (s *Server) notReady(ctx context.Context) (reasons []string) {
 	if err := s.store.Ready(ctx); err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "database not ready", slog.Any("error", err))
 		reasons = append(reasons, "the database cannot be reached, or has another schema")
+	}
+	if err := s.store.ImagesInPlace(ctx); err != nil {
+		s.logger.LogAttrs(ctx, slog.LevelWarn, "images not ready", slog.Any("error", err))
+		reasons = append(reasons, "the directory of images has gone, or is another one")
 	}
 	if err := s.engine.Ready(); err != nil {
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "models not ready", slog.Any("error", err))

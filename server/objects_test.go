@@ -265,6 +265,36 @@ func TestOtherImages(t *testing.T) {
 	}
 }
 
+// TestUnmountedImages: where the disk of the directory has gone, predictions are UNAVAILABLE and leave nothing, and the
+// server is not ready.
+func TestUnmountedImages(t *testing.T) {
+	dir, disk := t.TempDir(), t.TempDir()+"/disk"
+	s := newServer(t, func(c *server.Config) { c.Images = server.ImagesURL("file://" + dir) })
+	if err := errors.Join(os.Rename(dir, disk), os.Mkdir(dir, 0o700)); err != nil { // a mount point is left
+		t.Fatal(err)
+	}
+	if status, body := s.get(t, "/readyz"); status != 503 || !strings.Contains(body, "directory of images") ||
+		strings.Contains(body, dir) {
+		t.Errorf("%d %s", status, body)
+	}
+	if answer := s.predict(t, predictQuery, digit()); answer.Status != 503 || answer.code() != "UNAVAILABLE" {
+		t.Errorf("%+v", answer)
+	}
+	if answer := s.query(t, `{ predictions { nodes { id } } }`); string(answer.Data["predictions"]) != `{"nodes":[]}` {
+		t.Errorf("%+v", answer)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+	if err := errors.Join(os.Remove(dir), os.Rename(disk, dir)); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := s.get(t, "/readyz"); status != 200 {
+		t.Errorf("it is back: %d %s", status, body)
+	}
+	s.predictedImage(t, digit())
+}
+
 func TestUnreachableImages(t *testing.T) {
 	c := server.DefaultConfig()
 	c.Address, c.Data = "127.0.0.1:0", t.TempDir()
