@@ -111,16 +111,20 @@ func (s *subscribers) asEvents(at *service) <-chan event {
 	s.running.Go(func() {
 		defer close(events)
 		defer func() { _ = response.Body.Close() }()
-		last := ""
+		last, told := "", false
 		for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			text, isNext := strings.CutPrefix(lines.Text(), "data: ")
+			switch {
+			case isNext && strings.Contains(text, "The server is shutting down"):
+				told = true
+			case isNext:
 				s.hear(events, []byte(text))
-			} else if lines.Text() != "" {
+			case lines.Text() != "":
 				last = lines.Text()
 			}
 		}
-		if last != "data:" {
-			s.t.Errorf("the event stream ended with %q", last)
+		if last != "data:" || !told {
+			s.t.Errorf("the event stream ended with %q, and told why: %t", last, told)
 		}
 	})
 	return events

@@ -85,12 +85,13 @@ test('a refused subscription', async () => {
 test('a server that stops', async () => {
   const socket = over['graphql-ws']();
   const closed = new Promise((resolve) => socket.on('closed', resolve));
-  const ends = [socket, over['graphql-sse']()].map((client) => client.iterate({ query: ADDED }).next());
+  const [overSocket, events] = [socket, over['graphql-sse']()].map((client) => client.iterate({ query: ADDED }));
+  const [socketEnd, reason] = [overSocket.next(), events.next()];
   await subscribers(2);
   await server.down();
-  for (const end of ends) {
-    assert.deepEqual(await end, { value: undefined, done: true });
-  }
+  assert.deepEqual(await socketEnd, { value: undefined, done: true });
+  assert.equal((await reason).value.errors[0].extensions.code, 'OVERLOADED');
+  assert.deepEqual(await events.next(), { value: undefined, done: true });
   await socket.dispose();
   assert.ok([1000, 1001].includes((await closed).code));
 });

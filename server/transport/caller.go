@@ -54,13 +54,17 @@ func (s *eventStream) recheck() {
 	}
 }
 
-// revoked is the last answer of a subscription that its caller may not have any more; nil where it is none.
-func revoked(ctx context.Context) *graphql.Response {
-	var err *graph.Error
-	if !errors.As(context.Cause(ctx), &err) {
-		return nil
+// endedFor is why a subscription has been ended that its caller may not have any more, or an event stream whose server
+// stops; nil where its client is to be told no reason.
+func endedFor(ctx context.Context) *refusal {
+	cause := context.Cause(ctx)
+	if refused := (*refusal)(nil); errors.As(cause, &refused) {
+		return refused
 	}
-	return &graphql.Response{Errors: refusalOf(err, errBodyTooLarge).list()}
+	if revoked := (*graph.Error)(nil); errors.As(cause, &revoked) {
+		return refusalOf(revoked, errBodyTooLarge)
+	}
+	return nil
 }
 
 // acknowledge lets the caller begin operations, unless the key is gone again: the connection is told of changes from now

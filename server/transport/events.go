@@ -16,7 +16,7 @@ type eventStream struct {
 	w http.ResponseWriter
 	// timeout bounds a write.
 	timeout time.Duration
-	// cancel ends the subscription, and with a *graph.Error says why; set before anybody else knows of the stream.
+	// cancel ends the subscription, and with a *graph.Error or a *refusal says why; set before anybody else knows of the stream.
 	cancel context.CancelCauseFunc
 	// stillMay returns the error of a caller who may not have it any more; set as cancel is.
 	stillMay func() error
@@ -115,6 +115,7 @@ func (s *eventStream) finish() {
 
 func (s *eventStream) ping() { s.write([]byte(":\n\n")) }
 
-func (s *eventStream) end() { s.cancel(nil) }
+// end tells the client why, which has no close code to learn it from as that of a WebSocket has.
+func (s *eventStream) end() { s.cancel(errShuttingDown) }
 
-func (s *eventStream) abort() { s.cancel(nil) }
+func (s *eventStream) abort() { s.end() }

@@ -142,15 +142,19 @@ func (x *exchange) begin(ctx context.Context, opCtx *graphql.OperationContext) o
 			}
 		}()
 		resp = next(ctx)
-		if ended := revoked(ctx); ended != nil {
-			return ended
+		if ended := endedFor(ctx); ended != nil {
+			return &graphql.Response{Errors: ended.list()}
 		}
 		return resp
 	}
 	if stream.Opened() {
 		return outcome{more: more}
 	}
-	if resp := more(); resp != nil {
+	resp := more()
+	if ended := endedFor(ctx); ended != nil {
+		return outcome{err: ended}
+	}
+	if resp != nil {
 		return outcome{resp: resp}
 	}
 	return outcome{err: unanswered(ctx)}

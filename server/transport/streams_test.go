@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,10 @@ func TestStreamsEndInOrder(t *testing.T) {
 	b.gate.Close()
 	b.streams.Close()
 	c.want(`{"type":"complete","id":"s"}`)
+	if got := <-events; !strings.HasPrefix(got, "event: next\n") || !strings.Contains(got, `"code":"OVERLOADED"`) ||
+		!strings.Contains(got, "shutting down") {
+		t.Errorf("the event stream: %q", got)
+	}
 	if got := <-events; got != "event: complete\ndata:" {
 		t.Errorf("the event stream: %q", got)
 	}
