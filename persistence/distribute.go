@@ -14,8 +14,9 @@ var ErrNoCitus = errors.New("the database has no Citus: run `CREATE EXTENSION ci
 
 // Distribute has Citus spread the tables that grow over its nodes: inputs by id, all that belongs to an input beside it,
 // and idempotency keys by themselves. The rows that are there move along. What else there is stays on the coordinator:
-// models and routes are few, and jobs are no work. The database must have the schema of this binary. Where it is done
-// already nothing happens; it returns ErrNoCitus where it cannot be done, and after any error nothing has changed.
+// models and routes are few, image_stores has one row, and jobs are no work. The database must have the schema of this
+// binary. Where it is done already nothing happens; it returns ErrNoCitus where it cannot be done, and after any error
+// nothing has changed.
 func Distribute(ctx context.Context, url string) error {
 	return aloneInDatabase(ctx, url, func() error {
 		server, conn, err := connectServer(ctx, url)
