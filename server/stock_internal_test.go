@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
@@ -26,6 +28,24 @@ type Compared struct {
 	Ours, Stock http.Handler
 	Engine      *inference.Engine
 	Store       *persistence.Store
+	// executor is what both run operations with, on our resolvers.
+	executor *executor.Executor
+}
+
+// Execute runs an operation with no transport around it. It may be called by several goroutines.
+func (c *Compared) Execute(t testing.TB, params graphql.RawParams) {
+	t.Helper()
+	params.Variables = maps.Clone(params.Variables)
+	ctx := graphql.StartOperationTrace(t.Context())
+	op, errs := c.executor.CreateOperationContext(ctx, &params)
+	if len(errs) > 0 {
+		t.Error(errs)
+		return
+	}
+	next, ctx := c.executor.DispatchOperation(ctx, op)
+	if answer := next(ctx); len(answer.Errors) > 0 {
+		t.Error(answer.Errors)
+	}
 }
 
 // NewCompared opens them; the end of the test closes them.
@@ -42,8 +62,11 @@ func NewCompared(t testing.TB) *Compared {
 			t.Error(err)
 		}
 	})
+	e := executor.New(s.resolver.Schema())
+	e.SetQueryCache(lru.New[*ast.QueryDocument](1000))
+	e.AroundOperations(s.resolver.AroundOperation)
 	return &Compared{
-		Ours: s.graphQL(), Engine: s.engine, Store: s.store,
+		Ours: s.graphQL(), Engine: s.engine, Store: s.store, executor: e,
 		Stock: newStock(graph.New(s.engine, s.store, graph.Options{EveryField: true})),
 	}
 }
