@@ -192,6 +192,7 @@ func TestWebSocketCloseCodes(t *testing.T) {
 			}
 			return ctx, nil
 		}
+		o.Streams = transport.NewStreams(100, time.Hour) // one that was closed may leave later than the next ones come
 	})
 	url := b.listen(t)
 	const start = `{"type":"connection_init","payload":{"key":"right"}}`
