@@ -20,7 +20,6 @@ type body struct {
 	r       io.Reader
 	permit  *permit
 	granted int64 // of the budget and not yet used
-	read    int64
 }
 
 // body opens the request's body. It is refused before a byte is read where its declared length is over the limit or
@@ -41,7 +40,6 @@ func (x *exchange) body(limit int64, tooLong *refusal) (*body, error) {
 // Read reads the body; its error is a refusal where the gate has no budget left.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
-	b.read += int64(n)
 	if b.granted -= int64(n); b.granted < 0 {
 		more, enough := b.permit.reserve(-b.granted, grant)
 		if !enough {
@@ -52,14 +50,14 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readBounded reads r to its end into one buffer, which starts with hint bytes and doubles. Where more than limit
+// readBounded reads r to its end into one buffer, which doubles until it has room for hint bytes, and then again. Where more than limit
 // bytes come it keeps none, reads the rest away and reports false.
 func readBounded(r io.Reader, hint, limit int64) (data []byte, ok bool, err error) {
 	// One byte more than is wanted, so that the end is seen before the buffer has to grow.
 	data = make([]byte, 0, min(max(hint, firstBuffer), largestFirstBuffer, limit)+1)
 	for {
 		if len(data) == cap(data) {
-			data = slices.Grow(data, len(data))
+			data = slices.Grow(data, growth(int64(len(data)), hint))
 		}
 		n, err := r.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
@@ -73,4 +71,12 @@ func readBounded(r io.Reader, hint, limit int64) (data []byte, ok bool, err erro
 			return nil, false, err
 		}
 	}
+}
+
+// growth is how much larger a full buffer becomes: twice as large, but no larger than is expected.
+func growth(full, expected int64) int {
+	if full <= expected {
+		return int(min(full, expected+1-full))
+	}
+	return int(full)
 }

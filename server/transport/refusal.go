@@ -46,13 +46,12 @@ var (
 		status: http.StatusGatewayTimeout, code: graph.CodeDeadlineExceeded,
 		message: "The operation took longer than the server allows.",
 	}
-	errBodyTooLarge = tooLarge("The request's body is larger than the server takes.")
-	errUnwritable   = &refusal{code: graph.CodeInternal, message: "The answer could not be written."}
-	errPartHeader   = tooLarge("The headers of a part are larger than %d bytes.", maxPartHeaderBytes)
-	// Browsers percent-encode line breaks in a file's name, but no other control characters.
-	errMalformedPartHeader = badRequest("The headers of a part are malformed: each is a line `Name: value` without " +
-		"control characters, which a file's name can have only as `filename*=UTF-8''…`, percent-encoded.")
-	errNoQuery = badRequest("`query`, or `documentId` in its place, is missing.")
+	errBodyTooLarge        = tooLarge("The request's body is larger than the server takes.")
+	errUnwritable          = &refusal{code: graph.CodeInternal, message: "The answer could not be written."}
+	errPartHeader          = tooLarge("The headers of a part are larger than %d bytes.", maxPartHeaderBytes)
+	errIncompleteForm      = badRequest("The body is not a complete multipart/form-data body.")
+	errMalformedPartHeader = badRequest("The headers of a part are malformed: each is a line `Name: value`.")
+	errNoQuery             = badRequest("`query`, or `documentId` in its place, is missing.")
 
 	errNotAcceptable = &refusal{
 		status: http.StatusNotAcceptable, code: graph.CodeBadRequest,
