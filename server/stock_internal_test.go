@@ -51,6 +51,7 @@ func (c *Compared) Execute(t testing.TB, params graphql.RawParams) {
 // NewCompared opens them; the end of the test closes them.
 func NewCompared(t testing.TB) *Compared {
 	t.Helper()
+	keepHeadroom() // for both, as the server has it
 	c := DefaultConfig()
 	c.Address, c.Data, c.DatabaseURL = "127.0.0.1:0", t.TempDir(), DatabaseURL(persistencetest.Database(t))
 	s, err := New(t.Context(), c, slog.New(slog.DiscardHandler))
