@@ -3,6 +3,7 @@ package inference
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 )
@@ -133,13 +134,16 @@ func TestRunAllocations(t *testing.T) {
 	}
 	work := newTask()
 	work.input = make([]float32, 28*28)
-	n := testing.AllocsPerRun(100, func() {
-		if err := v.batcher.run(t.Context(), work); err != nil {
-			t.Error(err)
-		}
-		v.tensors(work, 1000)
-	})
-	if n > 8 {
-		t.Errorf("%v allocations a run", n)
+	least := math.Inf(1) // what other goroutines allocate meanwhile is counted too
+	for range 3 {
+		least = min(least, testing.AllocsPerRun(100, func() {
+			if err := v.batcher.run(t.Context(), work); err != nil {
+				t.Error(err)
+			}
+			v.tensors(work, 1000)
+		}))
+	}
+	if least > 8 {
+		t.Errorf("%v allocations a run", least)
 	}
 }
