@@ -57,7 +57,8 @@ func stockRequests(t testing.TB, c *server.Compared) map[string]stockRequest {
 	answers := &sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	predict := stockRequest{
 		upload, form,
-		graphql.RawParams{Query: mutation, Variables: map[string]any{"image": graph.Upload{Data: file}}}, answers,
+		graphql.RawParams{Query: mutation, Variables: map[string]any{"image": graph.Upload{Data: file}}},
+		answers,
 		func(t testing.TB) { predictBelow(t, c, file) },
 	}
 	for range 20 {
