@@ -105,16 +105,13 @@ func TestOddFilesAndKeys(t *testing.T) {
 	s := newServer(t)
 	long := strings.Repeat("n", 10_000) + ".png"
 	for name, want := range map[string]string{
-		long: long[:255], "\xff\xfe.png": "\uFFFD.png", "../../etc/passwd": "passwd", "": "", "ü%.png": "ü%.png",
+		long: long[:255], "\xff\xfe.png": "\uFFFD.png", "a\x00b\x1b.png": "ab.png", "../../etc/passwd": "passwd", "": "", "ü%.png": "ü%.png",
 	} {
 		answer := s.upload(t, `mutation ($image: Upload!) { predict(image: $image) { input { filename } } }`, name)
 		var predicted struct{ Input struct{ Filename string } }
 		if err := json.Unmarshal(answer.Data["predict"], &predicted); err != nil || predicted.Input.Filename != want {
 			t.Errorf("%.40q: %+v, want %q", name, answer, want)
 		}
-	}
-	if answer := s.upload(t, predictQuery, "a\x00b.png"); answer.code() != "BAD_REQUEST" {
-		t.Errorf("NUL in the name: %+v", answer)
 	}
 	for name, text := range oddStrings {
 		answer := s.upload(t, `mutation ($image: Upload!) { predict(image: $image, idempotencyKey: `+
