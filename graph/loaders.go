@@ -52,22 +52,24 @@ func loadersOf(ctx context.Context) *loaders { return ctx.Value(loadersKey{}).(*
 
 // inputsByID loads inputs.
 func (l *loaders) inputsByID() *dataloadgen.Loader[persistence.InputID, *persistence.Input] {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.inputs == nil {
-		l.inputs = dataloadgen.NewMappedLoader(l.resolver.inputsByID, dataloadgen.WithWait(loaderWait))
-	}
-	return l.inputs
+	return madeOnce(l, &l.inputs, l.resolver.inputsByID)
 }
 
 // predictionsByID loads predictions.
 func (l *loaders) predictionsByID() *dataloadgen.Loader[persistence.PredictionID, *persistence.Prediction] {
+	return madeOnce(l, &l.predictions, l.resolver.predictionsByID)
+}
+
+// madeOnce returns the loader of a place in the loaders, which it makes where there is none.
+func madeOnce[K comparable, V any](
+	l *loaders, place **dataloadgen.Loader[K, V], fetch func(context.Context, []K) (map[K]V, error),
+) *dataloadgen.Loader[K, V] {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.predictions == nil {
-		l.predictions = dataloadgen.NewMappedLoader(l.resolver.predictionsByID, dataloadgen.WithWait(loaderWait))
+	if *place == nil {
+		*place = dataloadgen.NewMappedLoader(fetch, dataloadgen.WithWait(loaderWait))
 	}
-	return l.predictions
+	return *place
 }
 
 // memo is what was asked, once for each question.

@@ -50,8 +50,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readBounded reads r to its end into one buffer, which doubles until it has room for hint bytes, and then again. Where more than limit
-// bytes come it keeps none, reads the rest away and reports false.
+// readBounded reads r to its end into one buffer, which doubles until it has room for hint bytes, and then again. Where
+// more than limit bytes come it keeps none, reads the rest away and reports false.
 func readBounded(r io.Reader, hint, limit int64) (data []byte, ok bool, err error) {
 	// One byte more than is wanted, so that the end is seen before the buffer has to grow.
 	data = make([]byte, 0, min(max(hint, firstBuffer), largestFirstBuffer, limit)+1)
