@@ -150,24 +150,6 @@ func (s *service) postTraced(t *testing.T, trace string, body []byte, contentTyp
 	_ = resp.Body.Close()
 }
 
-// lockedBuffer is what has been logged so far, by whichever goroutine.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer // guarded by mu
-}
-
-func (b *lockedBuffer) Write(text []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(text)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
-}
-
 // TestDebugAddress serves pprof on loopback addresses alone, and not beside the service.
 func TestDebugAddress(t *testing.T) {
 	c := server.DefaultConfig()

@@ -43,8 +43,25 @@ type process struct {
 	// exited is closed when the process has ended, with err set.
 	exited chan struct{}
 	err    error
+	log    lockedBuffer
+}
+
+// lockedBuffer is what has been logged so far, by whichever goroutine.
+type lockedBuffer struct {
 	mu     sync.Mutex
-	log    bytes.Buffer // guarded by mu
+	buffer bytes.Buffer // guarded by mu
+}
+
+func (b *lockedBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(text)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
 }
 
 // startProcess starts the server on port 0 and waits until it listens. The end of the test stops it.
@@ -94,9 +111,7 @@ func launch(t *testing.T, data string, arguments ...string) *process {
 	go func() {
 		defer close(p.exited)
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
-			p.mu.Lock()
-			p.log.Write(append(lines.Bytes(), '\n'))
-			p.mu.Unlock()
+			_, _ = p.log.Write(append(lines.Bytes(), '\n'))
 		}
 		p.err = p.command.Wait()
 	}()
@@ -132,11 +147,7 @@ func (p *process) databasePID(t *testing.T) int {
 	return pid
 }
 
-func (p *process) logged() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.String()
-}
+func (p *process) logged() string { return p.log.String() }
 
 // kill ends the process at once, as kill -9 does.
 func (p *process) kill() {
