@@ -1,16 +1,17 @@
 package transport
 
 import (
-	"bytes"
-	"encoding/json"
+	gojson "encoding/json"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // jsonPost takes operations as a JSON object by POST.
@@ -56,64 +57,65 @@ func readJSON(x *exchange) (*operation, error) {
 	return op, nil
 }
 
-// parseOperation reads `{"query": …, "documentId": …, "operationName": …, "variables": …, "extensions": …}`; other
-// members are ignored. what names the text in errors.
+// document is how an operation comes as JSON; other members are ignored.
+type document struct {
+	Query         string         `json:"query"`
+	DocumentID    string         `json:"documentId"`
+	OperationName string         `json:"operationName"`
+	Variables     map[string]any `json:"variables"`
+	Extensions    map[string]any `json:"extensions"`
+}
+
+// parseOperation reads a document. what names the text in errors.
 func parseOperation(what string, text []byte) (*operation, error) {
 	if !utf8.Valid(text) {
 		return nil, badRequest("%s is not in UTF-8.", what)
 	}
-	if bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("[")) {
-		return nil, badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
+	var d document
+	if err := readJSONText(text, &d); err != nil {
+		return nil, documentError(what, err)
 	}
-	object, err := readObject(text)
-	if err != nil || object == nil {
-		return nil, badRequest("%s is not a JSON object.", what)
-	}
-	op := new(operation)
-	params := &op.params
-	switch {
-	case !member(object, "query", &params.Query):
-		return nil, badRequest("`query` is not a string.")
-	case !member(object, "documentId", &op.documentID):
-		return nil, badRequest("`documentId` is not a string or null.")
-	case !member(object, "operationName", &params.OperationName):
-		return nil, badRequest("`operationName` is not a string or null.")
-	case !member(object, "variables", &params.Variables):
-		return nil, badRequest("`variables` is not an object or null.")
-	case !member(object, "extensions", &params.Extensions):
-		return nil, badRequest("`extensions` is not an object or null.")
-	case !op.hasDocument():
+	op := &operation{documentID: d.DocumentID, params: graphql.RawParams{
+		Query: d.Query, OperationName: d.OperationName, Variables: d.Variables, Extensions: d.Extensions,
+	}}
+	if !op.hasDocument() {
 		return nil, errNoQuery
 	}
 	return op, nil
 }
 
-// readObject reads a JSON object, or null as nil. Numbers keep their digits.
-func readObject(text []byte) (object map[string]any, err error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var value any // into a map would go by reflection
-	if err := d.Decode(&value); err != nil {
-		return nil, err
+// documentError tells what keeps a text from being a document.
+func documentError(what string, err error) error {
+	var wrong *json.SemanticError
+	switch {
+	case !errors.As(err, &wrong):
+	case wrong.JSONPointer != "":
+		kind := "an object or null"
+		if wrong.GoType.Kind() == reflect.String {
+			kind = "a string or null"
+		}
+		return badRequest("`%s` is not %s.", wrong.JSONPointer.LastToken(), kind)
+	case wrong.JSONKind == '[':
+		return badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("something follows on the object")
-	}
-	if object, ok := value.(map[string]any); ok || value == nil {
-		return object, nil
-	}
-	return nil, errors.New("it is no object")
+	return badRequest("%s is not a JSON object.", what)
 }
 
-// member puts a member into dst, which stays as it is where the member is absent or null; false where it is no T.
-func member[T any](object map[string]any, name string, dst *T) (ok bool) {
-	value := object[name]
-	if value == nil {
-		return true
-	}
-	*dst, ok = value.(T)
-	return ok
-}
+// readJSONText reads a JSON text into dst; null leaves it as it is. Numbers of no Go type keep their digits.
+func readJSONText(text []byte, dst any) error { return json.Unmarshal(text, dst, readOptions) }
+
+// readOptions read what has always been read: of two members of a name the last, and U+FFFD in place of half a surrogate.
+var readOptions = json.JoinOptions(
+	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
+	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, dst *any) error {
+		if d.PeekKind() != '0' {
+			return errors.ErrUnsupported
+		}
+		number, err := d.ReadToken()
+		*dst = gojson.Number(number.String())
+		return err
+	})),
+)
 
 // isMediaType reports whether the request's body is of a media type, whatever its parameters.
 func isMediaType(r *http.Request, mediaType string) bool {

@@ -88,7 +88,7 @@ func (m *message) object() (object map[string]any, err error) {
 	if len(m.Payload) == 0 {
 		return nil, nil
 	}
-	if object, err = readObject(m.Payload); err != nil {
+	if readJSONText(m.Payload, &object) != nil {
 		return nil, errInvalidMessage
 	}
 	return object, nil

@@ -146,29 +146,10 @@ func (f *form) operation() (*operation, error) {
 	return op, attach(op.params.Variables, f.places, f.files, f.options.MaxUploadFiles)
 }
 
-var errOddMap = badRequest("The part `map` is not a JSON object of lists of paths.")
-
 // parseMap reads the part `map`: `{"part": ["variables.path", …], …}`.
 func parseMap(text []byte) (places map[string][]string, err error) {
-	object, err := readObject(text)
-	if err != nil || object == nil {
-		return nil, errOddMap
-	}
-	places = make(map[string][]string, len(object))
-	for name := range object {
-		var paths []any
-		if !member(object, name, &paths) {
-			return nil, errOddMap
-		}
-		list := make([]string, len(paths))
-		for i, path := range paths {
-			text, ok := path.(string)
-			if !ok {
-				return nil, errOddMap
-			}
-			list[i] = text
-		}
-		places[name] = list
+	if err := readJSONText(text, &places); err != nil || places == nil {
+		return nil, badRequest("The part `map` is not a JSON object of lists of paths.")
 	}
 	return places, nil
 }
