@@ -37,14 +37,14 @@ func (o *Options) stillMay(caller *graph.Caller, op *graphql.OperationContext) e
 	return graph.AuthorizeOperation(caller, op)
 }
 
-// enter lets an event stream of the operation be open.
-func (x *exchange) enter(events *eventStream, op *graphql.OperationContext) error {
+// enter lets the event stream of the operation be open.
+func (x *exchange) enter(op *graphql.OperationContext) error {
 	caller := graph.CallerOf(x.r.Context())
-	events.stillMay = func() error { return x.options.stillMay(caller, op) }
-	if err := x.options.Streams.enter(events); err != nil {
+	x.events.stillMay = func() error { return x.options.stillMay(caller, op) }
+	if err := x.options.Streams.enter(x.events); err != nil {
 		return err
 	}
-	return events.stillMay() // the keys may have changed before the stream was among those that are told
+	return x.events.stillMay() // the keys may have changed before the stream was among those that are told
 }
 
 // recheck ends the stream where its caller may not have it any more.

@@ -225,9 +225,7 @@ func (c *connection) add(r *running) (*graph.Caller, *refusal, error) {
 
 // operate runs an operation and sends what comes of it.
 func (c *connection) operate(ctx context.Context, r *running, op *operation, size int64) {
-	x := &exchange{
-		options: c.options, exec: c.exec, answer: graphqlResponse, began: time.Now(), timing: &serverTiming{},
-	}
+	x := &exchange{options: c.options, exec: c.exec, answer: graphqlResponse, began: time.Now()}
 	x.admit = func(op *graphql.OperationContext) error { return c.subscribed(r, op) }
 	out := outcome{err: c.options.mayAsk(ctx, c.remoteAddr)}
 	if out.err == nil {

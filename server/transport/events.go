@@ -26,6 +26,22 @@ type eventStream struct {
 	begun, ended bool
 }
 
+// takeEvents makes ready for an answer that is a stream of events, and returns the context that such an operation lives in.
+func (x *exchange) takeEvents() context.Context {
+	ctx, cancel := context.WithCancelCause(x.r.Context())
+	x.events = &eventStream{w: x.w, timeout: x.options.SendTimeout, cancel: cancel}
+	x.admit = x.enter
+	return ctx
+}
+
+// leave ends what takeEvents began.
+func (x *exchange) leave() {
+	if x.events != nil {
+		x.options.Streams.leave(x.events)
+		x.events.cancel(nil)
+	}
+}
+
 // once gives one answer.
 func once(resp *graphql.Response) func() *graphql.Response {
 	return func() *graphql.Response {
@@ -37,7 +53,6 @@ func once(resp *graphql.Response) func() *graphql.Response {
 
 // send sends answer after answer until there are no more, the client has gone, or reads too slowly.
 func (s *eventStream) send(more func() *graphql.Response) {
-	defer s.cancel(nil)
 	defer s.finish()
 	s.begin()
 	// A comment has no meaning; it tells the client that it is heard.

@@ -95,23 +95,24 @@ type exchange struct {
 	began time.Time
 	// seen is what is known of the request so far.
 	seen   Observation
-	timing *serverTiming
+	timing serverTiming
 	// admit lets a subscription begin, whose answers will be many; nil where there can be one only.
 	admit func(*graphql.OperationContext) error
+	// events are the answer where it is a stream of them; nil: it cannot be.
+	events *eventStream
 }
 
 // serve takes a request all the way: read makes the operation of it, which is then run and answered.
 func (o *Options) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, read reader) {
-	x := &exchange{options: o, w: w, r: r, exec: exec, answer: plainJSON, began: time.Now(), timing: &serverTiming{}}
-	events := &eventStream{w: w, timeout: o.SendTimeout}
-	defer o.Streams.leave(events)
-	out := x.readAndRun(x.began.Add(o.Timeout), read, events)
+	x := &exchange{options: o, w: w, r: r, exec: exec, answer: plainJSON, began: time.Now()}
+	defer x.leave()
+	out := x.readAndRun(x.began.Add(o.Timeout), read)
 	if out.err != nil {
 		x.refuse(out.err)
 	}
 	x.observe()
 	if out.more != nil {
-		events.send(out.more)
+		x.events.send(out.more)
 	}
 }
 
@@ -130,7 +131,7 @@ func (x *exchange) observe() {
 }
 
 // readAndRun answers the request, unless that is refused, or the answer is a subscription's.
-func (x *exchange) readAndRun(deadline time.Time, read reader, events *eventStream) outcome {
+func (x *exchange) readAndRun(deadline time.Time, read reader) outcome {
 	conn := http.NewResponseController(x.w)
 	// The deadline stays on a body that is not read to its end: net/http would wait for the rest of it. Writers that
 	// know no deadlines are those of tests.
@@ -152,9 +153,9 @@ func (x *exchange) readAndRun(deadline time.Time, read reader, events *eventStre
 		return outcome{err: err}
 	}
 	_ = conn.SetReadDeadline(time.Time{})
-	ctx, cancel := context.WithCancelCause(x.r.Context())
-	if events.cancel = cancel; wanted.events != noEvents {
-		x.admit = func(op *graphql.OperationContext) error { return x.enter(events, op) }
+	ctx := x.r.Context()
+	if wanted.events != noEvents {
+		ctx = x.takeEvents()
 	}
 	out := x.run(ctx, deadline, op)
 	if out.err != nil || out.more != nil {

@@ -29,7 +29,7 @@ func (t webSocket) Supports(r *http.Request) bool {
 func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor) {
 	c := newConnection(t.options, r, exec)
 	if err := t.enter(r, c); err != nil {
-		x := &exchange{options: t.options, w: w, r: r, exec: exec, answer: plainJSON, timing: &serverTiming{}}
+		x := &exchange{options: t.options, w: w, r: r, exec: exec, answer: plainJSON}
 		x.began = time.Now()
 		x.refuse(err)
 		return
