@@ -9,10 +9,10 @@ import (
 )
 
 // formPart is a part of a multipart/form-data body. Name and filename are those of its Content-Disposition, empty where
-// it has none or an odd one; data is a part of the body's memory.
+// it has none or an odd one, which then is in odd; data is a part of the body's memory.
 type formPart struct {
-	name, filename string
-	data           []byte
+	name, filename, odd string
+	data                []byte
 }
 
 // formParts reads the parts of a multipart/form-data body that is in memory: mime/multipart would copy each, and take
@@ -130,12 +130,13 @@ func (p *formPart) readHeaders(text []byte) (end int, err error) {
 	}
 }
 
-// readDisposition reads a Content-Disposition.
+// readDisposition reads a Content-Disposition; empty: there is none.
 func (p *formPart) readDisposition(text string) {
 	var simple bool
-	if p.name, p.filename, simple = simpleDisposition(text); !simple {
+	if p.name, p.filename, simple = simpleDisposition(text); !simple && text != "" {
 		kind, params, err := mime.ParseMediaType(text)
 		if err != nil || kind != "form-data" {
+			p.odd = text
 			return
 		}
 		p.name, p.filename = params["name"], params["filename"]

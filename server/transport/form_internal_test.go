@@ -38,7 +38,7 @@ func readMIME(body, boundary string) (all []formPart, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, formPart{part.FormName(), part.FileName(), data})
+		all = append(all, formPart{name: part.FormName(), filename: part.FileName(), data: data})
 	}
 }
 

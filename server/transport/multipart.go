@@ -102,6 +102,8 @@ func (f *form) take(part formPart) (err error) {
 	_, twice := f.files[part.name]
 	document := part.name == "operations" || part.name == "map"
 	switch {
+	case part.odd != "":
+		return errOddDisposition
 	case part.name == "":
 		return badRequest("A part has no name.")
 	case twice, part.name == "operations" && f.operations != nil, part.name == "map" && f.places != nil:

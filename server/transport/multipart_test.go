@@ -46,6 +46,14 @@ func form(t testing.TB, parts ...part) *http.Request {
 	return r
 }
 
+// rawForm is a form with the boundary b as it goes over the wire.
+func rawForm(body string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(body))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	r.Header.Set("Apollo-Require-Preflight", "1")
+	return r
+}
+
 func field(name, content string) part { return part{name: name, content: content} }
 func file(name, content string) part {
 	return part{name: name, filename: name + ".png", content: content}
@@ -317,6 +325,28 @@ func TestBrokenForms(t *testing.T) {
 	}
 }
 
+// TestUnreadableDisposition is told apart from a part that has no name.
+func TestUnreadableDisposition(t *testing.T) {
+	const unreadable, nameless = "Content-Disposition of a part cannot be read", "A part has no name."
+	for disposition, want := range map[string]string{
+		`form-data; name="0"; filename="a"b.png"`:         unreadable,
+		`form-data; name="0"; filename="a"; filename="b"`: unreadable,
+		`form-data; name="0"; name="1"`:                   unreadable,
+		`form-data; name="0`:                              unreadable,
+		`attachment; name="0"`:                            unreadable,
+		`form-data; filename="a.png"`:                     nameless,
+		`form-data; name=""`:                              nameless,
+		`form-data`:                                       nameless,
+		``:                                                nameless,
+	} {
+		r := rawForm("--b\r\nContent-Disposition: " + disposition + "\r\n\r\nx\r\n--b--\r\n")
+		resp, a := setup(t).do(t, r)
+		if resp.StatusCode != 400 || a.code() != bad || !strings.Contains(a.Errors[0].Message, want) {
+			t.Errorf("%s: %d %v", disposition, resp.StatusCode, a.Errors)
+		}
+	}
+}
+
 func TestFilenames(t *testing.T) {
 	long := strings.Repeat("é", 200)
 	for disposition, want := range map[string]string{
@@ -341,10 +371,7 @@ func TestFilenames(t *testing.T) {
 		body := "--b\r\nContent-Disposition: form-data; name=\"a\"; " + disposition + "\r\n\r\nx\r\n" +
 			"--b\r\nContent-Disposition: form-data; name=\"operations\"\r\n\r\n" + strings.Replace(oneFile, "null", `"a"`, 1) +
 			"\r\n--b--\r\n"
-		r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(body))
-		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-		r.Header.Set("Apollo-Require-Preflight", "1")
-		if _, a := setup(t).do(t, r); upload(a) != want+":1" {
+		if _, a := setup(t).do(t, rawForm(body)); upload(a) != want+":1" {
 			t.Errorf("%s: %q %v, want %q", disposition, upload(a), a.Errors, want)
 		}
 	}
@@ -366,9 +393,6 @@ func FuzzMultipart(f *testing.F) {
 		if onPurpose(body) {
 			t.Skip("these fields do so on purpose")
 		}
-		r := httptest.NewRequest(http.MethodPost, "/graphql", bytes.NewReader(body))
-		r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
-		r.Header.Set("Apollo-Require-Preflight", "1")
-		b.do(t, r)
+		b.do(t, rawForm(string(body)))
 	})
 }

@@ -53,6 +53,8 @@ var (
 	errMalformedPartHeader = badRequest("The headers of a part are malformed: each is a line `Name: value`.")
 	errNoQuery             = badRequest("`query`, or `documentId` in its place, is missing.")
 
+	errOddDisposition = badRequest("The Content-Disposition of a part cannot be read: %s is expected, where a quotation mark "+
+		"is sent as %%22.", "`form-data; name=\"…\"; filename=\"…\"`")
 	errNotAcceptable = &refusal{
 		status: http.StatusNotAcceptable, code: graph.CodeBadRequest,
 		message: "Accept must allow application/graphql-response+json, application/json or text/event-stream.",
