@@ -144,6 +144,20 @@ func (p *formPart) readDisposition(text string) {
 	if p.filename != "" {
 		p.filename = filepath.Base(p.filename)
 	}
+	p.name, p.filename = decodeNames(text, p.name, p.filename)
+}
+
+// escaped are the three characters that browsers, curl and most HTTP libraries percent-encode in names, by the HTML
+// Standard's multipart/form-data encoding algorithm. They leave the percent sign as it is, so that a name which has `%22`
+// itself reads as if it had a quotation mark, which is the rarer of the two. Node.js and Werkzeug take it so too.
+var escaped = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n")
+
+// decodeNames undoes that, unless the Content-Disposition has an encoding of its own (RFC 2231).
+func decodeNames(disposition, name, filename string) (string, string) {
+	if strings.Contains(disposition, "*=") {
+		return name, filename
+	}
+	return escaped.Replace(name), escaped.Replace(filename)
 }
 
 // simpleDisposition reads what nearly all clients send, which mime takes a map and a dozen allocations for.

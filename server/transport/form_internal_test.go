@@ -24,7 +24,7 @@ func readForm(body, boundary string) (all []formPart, err error) {
 	return all, err
 }
 
-// readMIME reads them as mime/multipart does.
+// readMIME reads them as mime/multipart does, which leaves what is encoded in names.
 func readMIME(body, boundary string) (all []formPart, err error) {
 	for parts := multipart.NewReader(strings.NewReader(body), boundary); ; {
 		part, err := parts.NextRawPart()
@@ -38,7 +38,8 @@ func readMIME(body, boundary string) (all []formPart, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, formPart{name: part.FormName(), filename: part.FileName(), data: data})
+		name, filename := decodeNames(part.Header.Get("Content-Disposition"), part.FormName(), part.FileName())
+		all = append(all, formPart{name: name, filename: filename, data: data})
 	}
 }
 

@@ -238,6 +238,22 @@ func TestMultipartWithoutMap(t *testing.T) {
 	}
 }
 
+// TestEncodedPartName: a part has the name that its client has in the map, and as a variable, and not the name on the way.
+func TestEncodedPartName(t *testing.T) {
+	const sent = "--b\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n"
+	for encoded, name := range map[string]string{"a%22": `a\"`, `a\"`: `a\"`, "%0D%0A%25": `\r\n%25`, "*%0D": `*\r`} {
+		file := fmt.Sprintf(sent, encoded, "x")
+		for how, parts := range map[string]string{
+			"map":      fmt.Sprintf(sent, "operations", oneFile) + fmt.Sprintf(sent, "map", `{"`+name+`":["variables.f"]}`),
+			"variable": fmt.Sprintf(sent, "operations", strings.Replace(oneFile, "null", `"`+name+`"`, 1)),
+		} {
+			if _, a := setup(t).do(t, rawForm(parts+file+"--b--\r\n")); upload(a) != ":1" {
+				t.Errorf("%s in a %s: %q %v", encoded, how, upload(a), a.Errors)
+			}
+		}
+	}
+}
+
 func TestMissingFileIsNamed(t *testing.T) {
 	_, a := setup(t).do(t, form(t, field("operations", oneFile), field("map", `{"the one":["variables.f"]}`)))
 	if len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, `"the one"`) {
@@ -357,6 +373,11 @@ func TestFilenames(t *testing.T) {
 		`filename="a/.."`:                   "",
 		`filename="a/"`:                     "a",
 		`filename="日本.png"`:                 "日本.png",
+		`filename="%22a%22 b.png"`:          `"a" b.png`,
+		`filename="a\"b%22.png"`:            `a"b".png`,
+		`filename="a%0D%0Ab.png"`:           "ab.png",
+		`filename="%2522%2F%20%0a.png"`:     "%2522%2F%20%0a.png",
+		`filename*=UTF-8''a%2522b.png`:      "a%22b.png",
 		`filename*=UTF-8''%e2%82%ac.png`:    "€.png",
 		`filename*=UTF-8''a%01%7f%c2%85b`:   "ab",
 		`filename*=UTF-8''a%00b.png`:        "ab.png",
