@@ -115,7 +115,7 @@ func (f *form) take(part formPart) (err error) {
 	case part.name == "map":
 		f.places, err = parseMap(part.data)
 	case len(f.files) == f.options.MaxUploadFiles:
-		return tooLarge("A request can have %d files at most.", f.options.MaxUploadFiles)
+		return tooLarge("Beside `operations` and `map` a request can have %d parts at most.", f.options.MaxUploadFiles)
 	default:
 		f.files[part.name] = f.upload(part)
 	}
