@@ -149,12 +149,12 @@ func (p *formPart) readDisposition(text string) {
 
 // escaped are the three characters that browsers, curl and most HTTP libraries percent-encode in names, by the HTML
 // Standard's multipart/form-data encoding algorithm. They leave the percent sign as it is, so that a name which has `%22`
-// itself reads as if it had a quotation mark, which is the rarer of the two. Node.js and Werkzeug take it so too.
+// itself cannot be told from one with a quotation mark; Node.js and Werkzeug take it for the latter too.
 var escaped = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n")
 
 // decodeNames undoes that, unless the Content-Disposition has an encoding of its own (RFC 2231).
 func decodeNames(disposition, name, filename string) (string, string) {
-	if strings.Contains(disposition, "*=") {
+	if !strings.Contains(disposition, "%") || strings.Contains(disposition, "*=") { // Replace would copy
 		return name, filename
 	}
 	return escaped.Replace(name), escaped.Replace(filename)
