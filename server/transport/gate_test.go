@@ -144,7 +144,8 @@ func (slowBody) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
 func TestSlowBody(t *testing.T) {
 	for name, r := range map[string]*http.Request{"json": query("{ok}"), "multipart": form(t)} {
 		r.Body = io.NopCloser(slowBody{})
-		if resp, a := setup(t).do(t, r); resp.StatusCode != 504 || a.code() != "DEADLINE_EXCEEDED" {
+		resp, a := setup(t).do(t, r)
+		if resp.StatusCode != 504 || a.code() != "DEADLINE_EXCEEDED" || !strings.Contains(a.Errors[0].Message, "body") {
 			t.Errorf("%s: %d %v", name, resp.StatusCode, a.Errors)
 		}
 	}
@@ -165,8 +166,8 @@ func TestReadDeadline(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if resp.StatusCode != 504 {
-			t.Errorf("%s: %d", mediaType, resp.StatusCode)
+		if resp.StatusCode != 504 || !resp.Close {
+			t.Errorf("%s: %d, closes: %t", mediaType, resp.StatusCode, resp.Close)
 		}
 	}
 }

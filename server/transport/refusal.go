@@ -46,6 +46,10 @@ var (
 		status: http.StatusGatewayTimeout, code: graph.CodeDeadlineExceeded,
 		message: "The operation took longer than the server allows.",
 	}
+	errSlowBody = &refusal{
+		status: http.StatusGatewayTimeout, code: graph.CodeDeadlineExceeded,
+		message: "The request's body did not arrive in time.",
+	}
 	errBodyTooLarge        = tooLarge("The request's body is larger than the server takes.")
 	errUnwritable          = &refusal{code: graph.CodeInternal, message: "The answer could not be written."}
 	errPartHeader          = tooLarge("The headers of a part are larger than %d bytes.", maxPartHeaderBytes)
@@ -116,11 +120,9 @@ func refusalOf(err error, tooLong *refusal) *refusal {
 		return &refusal{code: shared.Code, message: shared.Message, retryAfter: shared.RetryAfter}
 	case errors.As(err, &limit):
 		return tooLong
-	case isTimeout(err):
-		return errDeadline
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSlowBody
 	default:
 		return badRequest("The request's body could not be read to its end.")
 	}
 }
-
-func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

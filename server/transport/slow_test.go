@@ -63,9 +63,10 @@ func TestSlowBodyByTheByte(t *testing.T) {
 			t.Fatal(err)
 		}
 		text, err := io.ReadAll(resp.Body)
-		late := resp.StatusCode == http.StatusGatewayTimeout && strings.Contains(string(text), "DEADLINE_EXCEEDED")
-		if err != nil || !late {
-			t.Errorf("%s: %s %s %v", mediaType, resp.Status, text, err)
+		late := resp.StatusCode == http.StatusGatewayTimeout && strings.Contains(string(text), "DEADLINE_EXCEEDED") &&
+			strings.Contains(string(text), "body did not arrive in time")
+		if err != nil || !late || !resp.Close {
+			t.Errorf("%s: %s %s %v, closes: %t", mediaType, resp.Status, text, err, resp.Close)
 		}
 		_ = resp.Body.Close()
 		_ = client.Close()
