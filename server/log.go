@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -41,9 +42,12 @@ func spellDuration(_ []string, a slog.Attr) slog.Attr {
 func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		counter := &countingWriter{ResponseWriter: w, status: http.StatusOK}
 		var caller atomic.Pointer[string]
-		next.ServeHTTP(counter, r.WithContext(context.WithValue(r.Context(), loggedCallerKey{}, &caller)))
+		r = r.WithContext(context.WithValue(r.Context(), loggedCallerKey{}, &caller))
+		body := &watchedBody{ReadCloser: r.Body}
+		r.Body = body
+		counter := &countingWriter{ResponseWriter: w, status: http.StatusOK, body: body, gone: r.Context().Done()}
+		next.ServeHTTP(counter, r)
 		level := slog.LevelDebug
 		if counter.status >= http.StatusInternalServerError {
 			level = slog.LevelInfo
@@ -75,20 +79,52 @@ func logCaller(ctx context.Context, name string) {
 	}
 }
 
+// statusClientGone is logged in the place of a status that tells why an operation was given up, where that is because its
+// client had gone: the server was not at fault, and nobody was told. Other servers log the same number.
+const statusClientGone = 499
+
 // countingWriter remembers what was answered.
 type countingWriter struct {
 	http.ResponseWriter
 	status  int
 	written bool // the status has been
 	bytes   int64
+
+	body *watchedBody
+	gone <-chan struct{} // is closed when the client has gone, or its body came too late
 }
 
 // WriteHeader remembers the first status that ends a request: those below 200 only go before it.
 func (w *countingWriter) WriteHeader(status int) {
 	if !w.written && status >= http.StatusOK {
 		w.status, w.written = status, true
+		if (status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout) && w.clientGone() {
+			w.status = statusClientGone
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *countingWriter) clientGone() bool {
+	select {
+	case <-w.gone:
+		return !w.body.late
+	default:
+		return false
+	}
+}
+
+// watchedBody remembers whether a body came too late.
+type watchedBody struct {
+	io.ReadCloser
+	late bool
+}
+
+// Read reads the body.
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.late = b.late || errors.Is(err, os.ErrDeadlineExceeded)
+	return n, err
 }
 
 // Write counts the bytes.

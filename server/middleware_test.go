@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"sibyl/graph"
 )
@@ -101,6 +106,46 @@ func TestRequestIsLogged(t *testing.T) {
 		if !strings.Contains(line, `"level":"`+level+`"`) || !strings.Contains(line, `"bytes":4`) ||
 			strings.Contains(line, "secret") {
 			t.Error(line)
+		}
+	}
+}
+
+// TestGoneClientIsLogged: what a client is not told that has gone is no error of the server. One whose body comes too
+// late is told.
+func TestGoneClientIsLogged(t *testing.T) {
+	for name, row := range map[string]struct {
+		status, logged int
+		body           io.Reader
+		gone           bool
+	}{
+		"given up":          {504, 499, strings.NewReader("{}"), true},
+		"given up early":    {503, 499, strings.NewReader("{}"), true},
+		"there":             {504, 504, strings.NewReader("{}"), false},
+		"late body":         {504, 504, iotest.ErrReader(os.ErrDeadlineExceeded), true},
+		"answered":          {200, 200, strings.NewReader("{}"), true},
+		"fault of a server": {500, 500, strings.NewReader("{}"), true},
+		"half a body":       {400, 400, iotest.ErrReader(io.ErrUnexpectedEOF), true},
+	} {
+		var logged bytes.Buffer
+		h := logRequests(newLogger(&logged, "auto", "debug"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(row.status)
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		if row.gone {
+			cancel()
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/graphql", row.body).WithContext(ctx))
+		cancel()
+		level := "DEBUG"
+		if row.logged >= 500 {
+			level = "INFO"
+		}
+		line := logged.String()
+		want := strings.Contains(line, fmt.Sprintf(`"status":%d,`, row.logged)) && strings.Contains(line, `"level":"`+level+`"`)
+		if w.Code != row.status || !want {
+			t.Errorf("%s: %d %s", name, w.Code, line)
 		}
 	}
 }
