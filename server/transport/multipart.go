@@ -142,6 +142,9 @@ func (f *form) operation() (*operation, error) {
 	}
 	op.places = f.options.MaxUploadFiles
 	if f.places == nil {
+		if f.needsMap(op.params.Variables) {
+			return nil, badRequest("The part `map` is missing, and no variable names a file.")
+		}
 		op.files = f.files
 		return op, nil
 	}

@@ -223,7 +223,9 @@ func TestMultipartWithoutMap(t *testing.T) {
 		"a list":           {list, `["b",null,"a"]`, 200, "", "[b.png:2,,a.png:1]"},
 		"one in two":       {list, `["a","a"]`, 200, "", "[a.png:1,a.png:1]"},
 		"no list":          {list, `"a"`, 200, "", "[a.png:1]"},
-		"null":             {list, `null`, 200, "", ""},
+		"null":             {list, `null`, 400, bad, ""},
+		"nulls":            {list, `[null,null]`, 400, bad, ""},
+		"an empty list":    {list, `[]`, 200, "", "[]"},
 		"missing":          {list, `["c"]`, 400, bad, ""},
 		"a number":         {list, `[1]`, 200, invalid, ""},
 		"an object":        {list, `[{"a":"a"}]`, 200, invalid, ""},
@@ -250,6 +252,28 @@ func TestEncodedPartName(t *testing.T) {
 			if _, a := setup(t).do(t, rawForm(parts+file+"--b--\r\n")); upload(a) != ":1" {
 				t.Errorf("%s in a %s: %q %v", encoded, how, upload(a), a.Errors)
 			}
+		}
+	}
+}
+
+// TestMissingMap is told where there are files and nulls for them, and nothing that says which goes where.
+func TestMissingMap(t *testing.T) {
+	for name, row := range map[string]struct {
+		variables string
+		part      part
+		missing   bool
+	}{
+		"a file":            {`{"f":null}`, file("a", "x"), true},
+		"beside a text":     {`{"f":null,"t":"b"}`, file("a", "x"), true},
+		"deep":              {`{"f":null,"t":[{"u":[1,"a"]}]}`, file("a", "x"), false},
+		"a field":           {`{"f":null}`, field("a", "x"), false},
+		"nothing for files": {`{"t":"b"}`, file("a", "x"), false},
+	} {
+		operations := strings.Replace(oneFile, `{"f":null}`, row.variables, 1)
+		_, a := setup(t).do(t, form(t, field("operations", operations), row.part))
+		missing := len(a.Errors) == 1 && strings.Contains(a.Errors[0].Message, "`map` is missing")
+		if missing != row.missing || missing != (a.code() == bad) {
+			t.Errorf("%s: %v", name, a.Errors)
 		}
 	}
 }

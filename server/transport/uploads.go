@@ -2,6 +2,7 @@ package transport
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -40,6 +41,41 @@ func attach(
 		}
 	}
 	return nil
+}
+
+// needsMap reports whether a form without a map has a file that no variable names, and a null in whose place the file may
+// be meant to be. Parts without a filename may be of no concern to us.
+func (f *form) needsMap(variables map[string]any) bool {
+	for _, file := range f.files {
+		if file.Filename != "" {
+			null, named := f.seek(variables)
+			return null && !named
+		}
+	}
+	return false
+}
+
+// seek reports whether there is a null in a variable, and whether there is the name of a part.
+func (f *form) seek(value any) (null, named bool) {
+	var items iter.Seq[any]
+	switch value := value.(type) {
+	case nil:
+		return true, false
+	case string:
+		_, named = f.files[value]
+		return false, named
+	case []any:
+		items = slices.Values(value)
+	case map[string]any:
+		items = maps.Values(value)
+	default:
+		return false, false
+	}
+	for item := range items {
+		itemNull, itemNamed := f.seek(item)
+		null, named = null || itemNull, named || itemNamed
+	}
+	return null, named
 }
 
 // put sets the place that a path such as `variables.images.0` leads to, by way of objects and lists.
