@@ -30,22 +30,34 @@ func (t *text) WriteString(s string) (int, error) {
 	return len(s), nil
 }
 
+// writing is the answer to an operation, as far as it is written.
+type writing struct {
+	text
+	ctx      context.Context
+	resolver *Resolver
+}
+
+// writing begins what answers a field of the operation.
+func (ec *executionContext) writing(ctx context.Context) *writing {
+	return &writing{ctx: ctx, resolver: ec.Resolvers.(*Resolver)}
+}
+
 // try writes something, or nothing and reports false where write does so or panics.
-func (t *text) try(write func(*text) bool) (written bool) {
-	start := len(*t)
+func (t *writing) try(write func(*writing) bool) (written bool) {
+	start := len(t.text)
 	defer func() {
 		if recover() != nil { // gqlgen's way panics as well, and tells of it
 			written = false
 		}
 		if !written {
-			*t = (*t)[:start]
+			t.text = t.text[:start]
 		}
 	}()
 	return write(t)
 }
 
 // write writes a value, or reports false where gqlgen's way must be taken.
-type write[V any] func(*text, V) bool
+type write[V any] func(*writing, V) bool
 
 // nullability says whether a place may be null.
 type nullability bool
@@ -56,8 +68,8 @@ const (
 )
 
 // writeNull writes null where it may be.
-func (n nullability) writeNull(t *text) bool {
-	*t = append(*t, "null"...)
+func (n nullability) writeNull(t *writing) bool {
+	t.text = append(t.text, "null"...)
 	return n == nullable
 }
 
@@ -66,19 +78,16 @@ func plainField[T, V any](get func(*T) V, write write[V]) write[*T] {
 	if write == nil {
 		return nil
 	}
-	return func(t *text, obj *T) bool { return write(t, get(obj)) }
+	return func(t *writing, obj *T) bool { return write(t, get(obj)) }
 }
 
 // plainKnown writes a resolver's answer where known knows it.
-func plainKnown[T, V any](
-	ctx context.Context, ec *executionContext, known func(context.Context, *Resolver, *T) (V, bool), write write[V],
-) write[*T] {
+func plainKnown[T, V any](known func(context.Context, *Resolver, *T) (V, bool), write write[V]) write[*T] {
 	if write == nil {
 		return nil
 	}
-	r := ec.Resolvers.(*Resolver)
-	return func(t *text, obj *T) bool {
-		v, ok := known(ctx, r, obj)
+	return func(t *writing, obj *T) bool {
+		v, ok := known(t.ctx, t.resolver, obj)
 		return ok && write(t, v)
 	}
 }
@@ -88,7 +97,7 @@ func plainObject[T any](p *plan[T], null nullability) write[*T] {
 	if !p.plain {
 		return nil
 	}
-	return func(t *text, obj *T) bool {
+	return func(t *writing, obj *T) bool {
 		if obj == nil {
 			return null.writeNull(t)
 		}
@@ -101,12 +110,12 @@ func plainStruct[T any](p *plan[T]) write[T] {
 	if !p.plain {
 		return nil
 	}
-	return func(t *text, obj T) bool { return p.write(t, &obj) }
+	return func(t *writing, obj T) bool { return p.write(t, &obj) }
 }
 
 // plainPointer writes scalars that are pointers.
 func plainPointer[V any](write write[V], null nullability) write[*V] {
-	return func(t *text, v *V) bool {
+	return func(t *writing, v *V) bool {
 		if v == nil {
 			return null.writeNull(t)
 		}
@@ -119,83 +128,83 @@ func plainList[E any](write write[E], null nullability) write[[]E] {
 	if write == nil {
 		return nil
 	}
-	return func(t *text, list []E) bool {
+	return func(t *writing, list []E) bool {
 		if list == nil && null == nullable {
 			return null.writeNull(t)
 		}
-		*t = append(*t, '[')
-		start := len(*t)
+		t.text = append(t.text, '[')
+		start := len(t.text)
 		for i, element := range list {
 			if i > 0 {
-				*t = append(*t, ',')
+				t.text = append(t.text, ',')
 			}
 			if !write(t, element) {
 				return false
 			}
 			if i == 0 { // room for all, if they are about as long
-				*t = slices.Grow(*t, (len(*t)-start)*len(list))
+				t.text = slices.Grow(t.text, (len(t.text)-start)*len(list))
 			}
 		}
-		*t = append(*t, ']')
+		t.text = append(t.text, ']')
 		return true
 	}
 }
 
 // plainID writes IDs, whose text has nothing to escape.
-func plainID[V encoding.TextAppender](t *text, id V) bool {
-	*t = append(*t, '"')
-	b, err := id.AppendText(*t)
-	*t = append(b, '"')
+func plainID[V encoding.TextAppender](t *writing, id V) bool {
+	t.text = append(t.text, '"')
+	b, err := id.AppendText(t.text)
+	t.text = append(b, '"')
 	return err == nil
 }
 
 // plainMarshaler writes scalars that know how.
-func plainMarshaler[V graphql.Marshaler](t *text, v V) bool {
+func plainMarshaler[V graphql.Marshaler](t *writing, v V) bool {
 	v.MarshalGQL(t)
 	return true
 }
 
 // plainString writes strings as graphql.MarshalString does; most have nothing to escape.
-func plainString(t *text, s string) bool {
+func plainString(t *writing, s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
 			graphql.MarshalString(s).MarshalGQL(t)
 			return true
 		}
 	}
-	*t = append(append(append(*t, '"'), s...), '"')
+	t.text = append(append(append(t.text, '"'), s...), '"')
 	return true
 }
 
 // plainInt writes integers.
-func plainInt[V int | int32](t *text, n V) bool {
-	*t = strconv.AppendInt(*t, int64(n), 10)
+func plainInt[V int | int32](t *writing, n V) bool {
+	t.text = strconv.AppendInt(t.text, int64(n), 10)
 	return true
 }
 
 // plainBoolean writes booleans.
-func plainBoolean(t *text, b bool) bool {
-	*t = strconv.AppendBool(*t, b)
+func plainBoolean(t *writing, b bool) bool {
+	t.text = strconv.AppendBool(t.text, b)
 	return true
 }
 
 // plainFloat writes numbers as MarshalFloat does, which has an error for those that JSON has not.
-func plainFloat(t *text, f float64) bool {
+func plainFloat(t *writing, f float64) bool {
 	if !isFinite(f) {
 		return false
 	}
-	*t = strconv.AppendFloat(*t, f, 'g', -1, 64)
+	t.text = strconv.AppendFloat(t.text, f, 'g', -1, 64)
 	return true
 }
 
 // plainDateTime writes instants as MarshalDateTime does.
-func plainDateTime(t *text, at time.Time) bool {
-	*t = appendDateTime(*t, at)
+func plainDateTime(t *writing, at time.Time) bool {
+	t.text = appendDateTime(t.text, at)
 	return true
 }
 
 // plainJSON writes JSON as it is; null is gqlgen's.
-func plainJSON(t *text, value json.RawMessage) bool {
-	*t = append(*t, value...)
+func plainJSON(t *writing, value json.RawMessage) bool {
+	t.text = append(t.text, value...)
 	return value != nil
 }

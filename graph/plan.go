@@ -32,8 +32,8 @@ type planField[T any] struct {
 }
 
 // plan is how the selected fields of objects of a type are answered.
+// It is of no one operation, and never changes.
 type plan[T any] struct {
-	ec     *executionContext
 	fields []planField[T]
 	// plain says that every field is.
 	plain bool
@@ -46,7 +46,7 @@ func newPlan[T any](
 ) *plan[T] {
 	collected := graphql.CollectFields(ec.OperationContext, selections, implementors)
 	everyField := ec.Resolvers.(*Resolver).options.EveryField
-	p := &plan[T]{ec: ec, fields: make([]planField[T], 0, len(collected)), plain: !everyField}
+	p := &plan[T]{fields: make([]planField[T], 0, len(collected)), plain: !everyField}
 	comma := ""
 	for _, c := range collected {
 		if slices.ContainsFunc(p.fields, func(f planField[T]) bool { return f.collected.Alias == c.Alias }) {
@@ -54,7 +54,7 @@ func newPlan[T any](
 		}
 		var f planField[T]
 		if c.Name == "__typename" {
-			f.write = func(t *text, _ *T) bool { return plainString(t, typeName) }
+			f.write = func(t *writing, _ *T) bool { return plainString(t, typeName) }
 		} else if f = field(c.Name, c.Selections); everyField {
 			f.write = nil
 		}
@@ -67,37 +67,37 @@ func newPlan[T any](
 }
 
 // write writes an object whose fields are all plain.
-func (p *plan[T]) write(t *text, obj *T) bool {
-	*t = append(*t, '{')
+func (p *plan[T]) write(t *writing, obj *T) bool {
+	t.text = append(t.text, '{')
 	for i := range p.fields {
 		f := &p.fields[i]
-		*t = append(*t, f.key...)
+		t.text = append(t.text, f.key...)
 		if !f.write(t, obj) {
 			return false
 		}
 	}
-	*t = append(*t, '}')
+	t.text = append(t.text, '}')
 	return true
 }
 
 // resolve answers with an object, some fields of which need resolvers. It does what gqlgen generates for each type but
 // for @defer, which the schema does not have.
-func (p *plan[T]) resolve(ctx context.Context, obj *T) graphql.Marshaler {
+func (p *plan[T]) resolve(ctx context.Context, ec *executionContext, obj *T) graphql.Marshaler {
 	collected := make([]graphql.CollectedField, len(p.fields))
 	for i := range p.fields {
 		collected[i] = p.fields[i].collected
 	}
 	out := graphql.NewFieldSet(collected)
-	var plain text
+	plain := ec.writing(ctx)
 	for i := range p.fields {
 		f := &p.fields[i]
-		if start := len(plain); f.write != nil && plain.try(func(t *text) bool { return f.write(t, obj) }) {
-			out.Values[i] = plain[start:]
+		if start := len(plain.text); f.write != nil && plain.try(func(t *writing) bool { return f.write(t, obj) }) {
+			out.Values[i] = plain.text[start:]
 			continue
 		}
-		resolve := func(ctx context.Context) graphql.Marshaler { return f.resolve(p.ec, ctx, f.collected, obj) }
+		resolve := func(ctx context.Context) graphql.Marshaler { return f.resolve(ec, ctx, f.collected, obj) }
 		if f.concurrent {
-			out.ResolveConcurrently(p.ec.OperationContext, nil, i, true, f.null == nonNull, resolve)
+			out.ResolveConcurrently(ec.OperationContext, nil, i, true, f.null == nonNull, resolve)
 			continue
 		}
 		out.Values[i] = resolve(ctx)
@@ -113,31 +113,35 @@ func (p *plan[T]) resolve(ctx context.Context, obj *T) graphql.Marshaler {
 }
 
 // marshalObject answers with an object or null, for a place of the type gqlType.
-func marshalObject[T any](ctx context.Context, p *plan[T], obj *T, null nullability, gqlType string) graphql.Marshaler {
+func marshalObject[T any](
+	ctx context.Context, ec *executionContext, p *plan[T], obj *T, null nullability, gqlType string,
+) graphql.Marshaler {
 	if obj == nil {
 		if null == nonNull {
 			graphql.AddInvalidNullError(ctx, gqlType)
 		}
 		return graphql.Null
 	}
-	var t text
-	if p.plain && t.try(func(t *text) bool { return p.write(t, obj) }) {
-		return t
+	if p.plain {
+		if t := ec.writing(ctx); t.try(func(t *writing) bool { return p.write(t, obj) }) {
+			return t.text
+		}
 	}
-	return p.resolve(ctx, obj)
+	return p.resolve(ctx, ec, obj)
 }
 
 // marshalList answers with a list of objects, written where that is possible, or each element on its own.
 func marshalList[E any](
-	ctx context.Context, list []E, write write[[]E], null, elementNull nullability,
+	ctx context.Context, ec *executionContext, list []E, write write[[]E], null, elementNull nullability,
 	element func(ctx context.Context, i int) graphql.Marshaler,
 ) graphql.Marshaler {
 	if list == nil && null == nullable {
 		return graphql.Null
 	}
-	var t text
-	if write != nil && t.try(func(t *text) bool { return write(t, list) }) {
-		return t
+	if write != nil {
+		if t := ec.writing(ctx); t.try(func(t *writing) bool { return write(t, list) }) {
+			return t.text
+		}
 	}
 	elements := graphql.MarshalSliceConcurrently(ctx, len(list), 0, false,
 		func(ctx context.Context, i int) graphql.Marshaler {

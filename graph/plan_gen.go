@@ -13,7 +13,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-func planClassScore(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[persistence.ClassScore] {
+func planClassScore(ec *executionContext, selections ast.SelectionSet) *plan[persistence.ClassScore] {
 	return newPlan(ec, selections, "ClassScore", classScoreImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[persistence.ClassScore]) {
 			switch name {
@@ -31,7 +31,7 @@ func planClassScore(ctx context.Context, ec *executionContext, selections ast.Se
 		})
 }
 
-func planDeletedInput(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[DeletedInput] {
+func planDeletedInput(ec *executionContext, selections ast.SelectionSet) *plan[DeletedInput] {
 	return newPlan(ec, selections, "DeletedInput", deletedInputImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[DeletedInput]) {
 			switch name {
@@ -46,7 +46,7 @@ func planDeletedInput(ctx context.Context, ec *executionContext, selections ast.
 		})
 }
 
-func planImage(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[Image] {
+func planImage(ec *executionContext, selections ast.SelectionSet) *plan[Image] {
 	return newPlan(ec, selections, "Image", imageImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[Image]) {
 			switch name {
@@ -77,7 +77,7 @@ func planImage(ctx context.Context, ec *executionContext, selections ast.Selecti
 		})
 }
 
-func planInput(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[persistence.Input] {
+func planInput(ec *executionContext, selections ast.SelectionSet) *plan[persistence.Input] {
 	return newPlan(ec, selections, "Input", inputImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[persistence.Input]) {
 			switch name {
@@ -92,7 +92,7 @@ func planInput(ctx context.Context, ec *executionContext, selections ast.Selecti
 				f.write = plainField(func(obj *persistence.Input) *string { return obj.Filename }, plainPointer(plainString, nullable))
 			case "image":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Input_image, true, nonNull
-				f.write = plainKnown(ctx, ec, knownImage, plainObject(planImage(ctx, ec, selections), nonNull))
+				f.write = plainKnown(knownImage, plainObject(planImage(ec, selections), nonNull))
 			case "label":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Input_label, true, nullable
 			case "predictions":
@@ -102,19 +102,19 @@ func planInput(ctx context.Context, ec *executionContext, selections ast.Selecti
 		})
 }
 
-func planInputConnection(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[InputConnection] {
+func planInputConnection(ec *executionContext, selections ast.SelectionSet) *plan[InputConnection] {
 	return newPlan(ec, selections, "InputConnection", inputConnectionImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[InputConnection]) {
 			switch name {
 			case "edges":
 				f.resolve, f.concurrent, f.null = (*executionContext)._InputConnection_edges, false, nonNull
-				f.write = plainField(func(obj *InputConnection) []*InputEdge { return obj.Edges() }, plainList(plainObject(planInputEdge(ctx, ec, selections), nonNull), nonNull))
+				f.write = plainField(func(obj *InputConnection) []*InputEdge { return obj.Edges() }, plainList(plainObject(planInputEdge(ec, selections), nonNull), nonNull))
 			case "nodes":
 				f.resolve, f.concurrent, f.null = (*executionContext)._InputConnection_nodes, false, nonNull
-				f.write = plainField(func(obj *InputConnection) []*persistence.Input { return obj.Nodes }, plainList(plainObject(planInput(ctx, ec, selections), nonNull), nonNull))
+				f.write = plainField(func(obj *InputConnection) []*persistence.Input { return obj.Nodes }, plainList(plainObject(planInput(ec, selections), nonNull), nonNull))
 			case "pageInfo":
 				f.resolve, f.concurrent, f.null = (*executionContext)._InputConnection_pageInfo, false, nonNull
-				f.write = plainField(func(obj *InputConnection) *PageInfo { return obj.PageInfo }, plainObject(planPageInfo(ctx, ec, selections), nonNull))
+				f.write = plainField(func(obj *InputConnection) *PageInfo { return obj.PageInfo }, plainObject(planPageInfo(ec, selections), nonNull))
 			case "totalCount":
 				f.resolve, f.concurrent, f.null = (*executionContext)._InputConnection_totalCount, true, nonNull
 			}
@@ -122,7 +122,7 @@ func planInputConnection(ctx context.Context, ec *executionContext, selections a
 		})
 }
 
-func planInputEdge(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[InputEdge] {
+func planInputEdge(ec *executionContext, selections ast.SelectionSet) *plan[InputEdge] {
 	return newPlan(ec, selections, "InputEdge", inputEdgeImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[InputEdge]) {
 			switch name {
@@ -131,13 +131,13 @@ func planInputEdge(ctx context.Context, ec *executionContext, selections ast.Sel
 				f.write = plainField(func(obj *InputEdge) string { return obj.Cursor }, plainString)
 			case "node":
 				f.resolve, f.concurrent, f.null = (*executionContext)._InputEdge_node, false, nonNull
-				f.write = plainField(func(obj *InputEdge) *persistence.Input { return obj.Node }, plainObject(planInput(ctx, ec, selections), nonNull))
+				f.write = plainField(func(obj *InputEdge) *persistence.Input { return obj.Node }, plainObject(planInput(ec, selections), nonNull))
 			}
 			return f
 		})
 }
 
-func planLabel(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[persistence.Label] {
+func planLabel(ec *executionContext, selections ast.SelectionSet) *plan[persistence.Label] {
 	return newPlan(ec, selections, "Label", labelImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[persistence.Label]) {
 			switch name {
@@ -158,7 +158,7 @@ func planLabel(ctx context.Context, ec *executionContext, selections ast.Selecti
 		})
 }
 
-func planModel(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[inference.Model] {
+func planModel(ec *executionContext, selections ast.SelectionSet) *plan[inference.Model] {
 	return newPlan(ec, selections, "Model", modelImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[inference.Model]) {
 			switch name {
@@ -167,25 +167,25 @@ func planModel(ctx context.Context, ec *executionContext, selections ast.Selecti
 				f.write = plainField(func(obj *inference.Model) string { return obj.Name }, plainString)
 			case "versions":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Model_versions, false, nonNull
-				f.write = plainField(func(obj *inference.Model) []*inference.ModelVersion { return obj.Versions }, plainList(plainObject(planModelVersion(ctx, ec, selections), nonNull), nonNull))
+				f.write = plainField(func(obj *inference.Model) []*inference.ModelVersion { return obj.Versions }, plainList(plainObject(planModelVersion(ec, selections), nonNull), nonNull))
 			case "serving":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Model_serving, false, nullable
-				f.write = plainField(func(obj *inference.Model) *inference.ModelVersion { return obj.Serving }, plainObject(planModelVersion(ctx, ec, selections), nullable))
+				f.write = plainField(func(obj *inference.Model) *inference.ModelVersion { return obj.Serving }, plainObject(planModelVersion(ec, selections), nullable))
 			case "shadow":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Model_shadow, false, nullable
-				f.write = plainField(func(obj *inference.Model) *inference.ModelVersion { return obj.Shadow }, plainObject(planModelVersion(ctx, ec, selections), nullable))
+				f.write = plainField(func(obj *inference.Model) *inference.ModelVersion { return obj.Shadow }, plainObject(planModelVersion(ec, selections), nullable))
 			}
 			return f
 		})
 }
 
-func planModelVersion(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[inference.ModelVersion] {
+func planModelVersion(ec *executionContext, selections ast.SelectionSet) *plan[inference.ModelVersion] {
 	return newPlan(ec, selections, "ModelVersion", modelVersionImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[inference.ModelVersion]) {
 			switch name {
 			case "id":
 				f.resolve, f.concurrent, f.null = (*executionContext)._ModelVersion_id, true, nonNull
-				f.write = plainKnown(ctx, ec, knownVersionID, plainString)
+				f.write = plainKnown(knownVersionID, plainString)
 			case "name":
 				f.resolve, f.concurrent, f.null = (*executionContext)._ModelVersion_name, false, nonNull
 				f.write = plainField(func(obj *inference.ModelVersion) string { return obj.Name }, plainString)
@@ -206,10 +206,10 @@ func planModelVersion(ctx context.Context, ec *executionContext, selections ast.
 				f.write = plainField(func(obj *inference.ModelVersion) *string { return obj.ExecutionProvider }, plainPointer(plainString, nullable))
 			case "inputs":
 				f.resolve, f.concurrent, f.null = (*executionContext)._ModelVersion_inputs, false, nonNull
-				f.write = plainField(func(obj *inference.ModelVersion) []inference.TensorSpec { return obj.Inputs }, plainList(plainStruct(planTensorSpec(ctx, ec, selections)), nonNull))
+				f.write = plainField(func(obj *inference.ModelVersion) []inference.TensorSpec { return obj.Inputs }, plainList(plainStruct(planTensorSpec(ec, selections)), nonNull))
 			case "outputs":
 				f.resolve, f.concurrent, f.null = (*executionContext)._ModelVersion_outputs, false, nonNull
-				f.write = plainField(func(obj *inference.ModelVersion) []inference.TensorSpec { return obj.Outputs }, plainList(plainStruct(planTensorSpec(ctx, ec, selections)), nonNull))
+				f.write = plainField(func(obj *inference.ModelVersion) []inference.TensorSpec { return obj.Outputs }, plainList(plainStruct(planTensorSpec(ec, selections)), nonNull))
 			case "classNames":
 				f.resolve, f.concurrent, f.null = (*executionContext)._ModelVersion_classNames, false, nonNull
 				f.write = plainField(func(obj *inference.ModelVersion) []string { return obj.ClassNames }, plainList(plainString, nonNull))
@@ -220,7 +220,7 @@ func planModelVersion(ctx context.Context, ec *executionContext, selections ast.
 		})
 }
 
-func planPageInfo(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[PageInfo] {
+func planPageInfo(ec *executionContext, selections ast.SelectionSet) *plan[PageInfo] {
 	return newPlan(ec, selections, "PageInfo", pageInfoImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[PageInfo]) {
 			switch name {
@@ -239,7 +239,7 @@ func planPageInfo(ctx context.Context, ec *executionContext, selections ast.Sele
 		})
 }
 
-func planPredictError(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[PredictError] {
+func planPredictError(ec *executionContext, selections ast.SelectionSet) *plan[PredictError] {
 	return newPlan(ec, selections, "PredictError", predictErrorImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[PredictError]) {
 			switch name {
@@ -257,7 +257,7 @@ func planPredictError(ctx context.Context, ec *executionContext, selections ast.
 		})
 }
 
-func planPrediction(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[persistence.Prediction] {
+func planPrediction(ec *executionContext, selections ast.SelectionSet) *plan[persistence.Prediction] {
 	return newPlan(ec, selections, "Prediction", predictionImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[persistence.Prediction]) {
 			switch name {
@@ -269,16 +269,16 @@ func planPrediction(ctx context.Context, ec *executionContext, selections ast.Se
 				f.write = plainField(func(obj *persistence.Prediction) time.Time { return obj.CreatedAt }, plainDateTime)
 			case "input":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Prediction_input, true, nonNull
-				f.write = plainKnown(ctx, ec, knownInput, plainObject(planInput(ctx, ec, selections), nonNull))
+				f.write = plainKnown(knownInput, plainObject(planInput(ec, selections), nonNull))
 			case "model":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Prediction_model, true, nonNull
-				f.write = plainKnown(ctx, ec, knownModel, plainObject(planModelVersion(ctx, ec, selections), nonNull))
+				f.write = plainKnown(knownModel, plainObject(planModelVersion(ec, selections), nonNull))
 			case "source":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Prediction_source, false, nonNull
 				f.write = plainField(func(obj *persistence.Prediction) persistence.Source { return obj.Source }, plainMarshaler[persistence.Source])
 			case "likelyClass":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Prediction_likelyClass, false, nullable
-				f.write = plainField(func(obj *persistence.Prediction) *persistence.ClassScore { return obj.LikelyClass() }, plainObject(planClassScore(ctx, ec, selections), nullable))
+				f.write = plainField(func(obj *persistence.Prediction) *persistence.ClassScore { return obj.LikelyClass() }, plainObject(planClassScore(ec, selections), nullable))
 			case "classes":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Prediction_classes, true, nullable
 			case "scores":
@@ -292,25 +292,25 @@ func planPrediction(ctx context.Context, ec *executionContext, selections ast.Se
 				f.write = plainField(func(obj *persistence.Prediction) *bool { return obj.Correct }, plainPointer(plainBoolean, nullable))
 			case "timing":
 				f.resolve, f.concurrent, f.null = (*executionContext)._Prediction_timing, false, nonNull
-				f.write = plainField(func(obj *persistence.Prediction) *persistence.Timing { return obj.Timing() }, plainObject(planTiming(ctx, ec, selections), nonNull))
+				f.write = plainField(func(obj *persistence.Prediction) *persistence.Timing { return obj.Timing() }, plainObject(planTiming(ec, selections), nonNull))
 			}
 			return f
 		})
 }
 
-func planPredictionConnection(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[PredictionConnection] {
+func planPredictionConnection(ec *executionContext, selections ast.SelectionSet) *plan[PredictionConnection] {
 	return newPlan(ec, selections, "PredictionConnection", predictionConnectionImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[PredictionConnection]) {
 			switch name {
 			case "edges":
 				f.resolve, f.concurrent, f.null = (*executionContext)._PredictionConnection_edges, false, nonNull
-				f.write = plainField(func(obj *PredictionConnection) []*PredictionEdge { return obj.Edges() }, plainList(plainObject(planPredictionEdge(ctx, ec, selections), nonNull), nonNull))
+				f.write = plainField(func(obj *PredictionConnection) []*PredictionEdge { return obj.Edges() }, plainList(plainObject(planPredictionEdge(ec, selections), nonNull), nonNull))
 			case "nodes":
 				f.resolve, f.concurrent, f.null = (*executionContext)._PredictionConnection_nodes, false, nonNull
-				f.write = plainField(func(obj *PredictionConnection) []*persistence.Prediction { return obj.Nodes }, plainList(plainObject(planPrediction(ctx, ec, selections), nonNull), nonNull))
+				f.write = plainField(func(obj *PredictionConnection) []*persistence.Prediction { return obj.Nodes }, plainList(plainObject(planPrediction(ec, selections), nonNull), nonNull))
 			case "pageInfo":
 				f.resolve, f.concurrent, f.null = (*executionContext)._PredictionConnection_pageInfo, false, nonNull
-				f.write = plainField(func(obj *PredictionConnection) *PageInfo { return obj.PageInfo }, plainObject(planPageInfo(ctx, ec, selections), nonNull))
+				f.write = plainField(func(obj *PredictionConnection) *PageInfo { return obj.PageInfo }, plainObject(planPageInfo(ec, selections), nonNull))
 			case "totalCount":
 				f.resolve, f.concurrent, f.null = (*executionContext)._PredictionConnection_totalCount, true, nonNull
 			}
@@ -318,7 +318,7 @@ func planPredictionConnection(ctx context.Context, ec *executionContext, selecti
 		})
 }
 
-func planPredictionEdge(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[PredictionEdge] {
+func planPredictionEdge(ec *executionContext, selections ast.SelectionSet) *plan[PredictionEdge] {
 	return newPlan(ec, selections, "PredictionEdge", predictionEdgeImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[PredictionEdge]) {
 			switch name {
@@ -327,13 +327,13 @@ func planPredictionEdge(ctx context.Context, ec *executionContext, selections as
 				f.write = plainField(func(obj *PredictionEdge) string { return obj.Cursor }, plainString)
 			case "node":
 				f.resolve, f.concurrent, f.null = (*executionContext)._PredictionEdge_node, false, nonNull
-				f.write = plainField(func(obj *PredictionEdge) *persistence.Prediction { return obj.Node }, plainObject(planPrediction(ctx, ec, selections), nonNull))
+				f.write = plainField(func(obj *PredictionEdge) *persistence.Prediction { return obj.Node }, plainObject(planPrediction(ec, selections), nonNull))
 			}
 			return f
 		})
 }
 
-func planTensor(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[inference.Tensor] {
+func planTensor(ec *executionContext, selections ast.SelectionSet) *plan[inference.Tensor] {
 	return newPlan(ec, selections, "Tensor", tensorImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[inference.Tensor]) {
 			switch name {
@@ -354,7 +354,7 @@ func planTensor(ctx context.Context, ec *executionContext, selections ast.Select
 		})
 }
 
-func planTensorSpec(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[inference.TensorSpec] {
+func planTensorSpec(ec *executionContext, selections ast.SelectionSet) *plan[inference.TensorSpec] {
 	return newPlan(ec, selections, "TensorSpec", tensorSpecImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[inference.TensorSpec]) {
 			switch name {
@@ -372,7 +372,7 @@ func planTensorSpec(ctx context.Context, ec *executionContext, selections ast.Se
 		})
 }
 
-func planTiming(ctx context.Context, ec *executionContext, selections ast.SelectionSet) *plan[persistence.Timing] {
+func planTiming(ec *executionContext, selections ast.SelectionSet) *plan[persistence.Timing] {
 	return newPlan(ec, selections, "Timing", timingImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[persistence.Timing]) {
 			switch name {
@@ -391,176 +391,176 @@ func planTiming(ctx context.Context, ec *executionContext, selections ast.Select
 }
 
 func (ec *executionContext) marshalNClassScore2ᚖsibylᚋpersistenceᚐClassScore(ctx context.Context, selections ast.SelectionSet, v *persistence.ClassScore) graphql.Marshaler {
-	p := planClassScore(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "ClassScore!")
+	p := planOf(ctx, ec, selections, planClassScore)
+	return marshalObject(ctx, ec, p, v, nonNull, "ClassScore!")
 }
 
 func (ec *executionContext) marshalNImage2ᚖsibylᚋgraphᚐImage(ctx context.Context, selections ast.SelectionSet, v *Image) graphql.Marshaler {
-	p := planImage(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "Image!")
+	p := planOf(ctx, ec, selections, planImage)
+	return marshalObject(ctx, ec, p, v, nonNull, "Image!")
 }
 
 func (ec *executionContext) marshalNInput2ᚕᚖsibylᚋpersistenceᚐInputᚄ(ctx context.Context, selections ast.SelectionSet, v []*persistence.Input) graphql.Marshaler {
-	p := planInput(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "Input!")
+	p := planOf(ctx, ec, selections, planInput)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "Input!")
 	})
 }
 
 func (ec *executionContext) marshalNInput2ᚖsibylᚋpersistenceᚐInput(ctx context.Context, selections ast.SelectionSet, v *persistence.Input) graphql.Marshaler {
-	p := planInput(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "Input!")
+	p := planOf(ctx, ec, selections, planInput)
+	return marshalObject(ctx, ec, p, v, nonNull, "Input!")
 }
 
 func (ec *executionContext) marshalNInputConnection2ᚖsibylᚋgraphᚐInputConnection(ctx context.Context, selections ast.SelectionSet, v *InputConnection) graphql.Marshaler {
-	p := planInputConnection(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "InputConnection!")
+	p := planOf(ctx, ec, selections, planInputConnection)
+	return marshalObject(ctx, ec, p, v, nonNull, "InputConnection!")
 }
 
 func (ec *executionContext) marshalNInputEdge2ᚕᚖsibylᚋgraphᚐInputEdgeᚄ(ctx context.Context, selections ast.SelectionSet, v []*InputEdge) graphql.Marshaler {
-	p := planInputEdge(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "InputEdge!")
+	p := planOf(ctx, ec, selections, planInputEdge)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "InputEdge!")
 	})
 }
 
 func (ec *executionContext) marshalNInputEdge2ᚖsibylᚋgraphᚐInputEdge(ctx context.Context, selections ast.SelectionSet, v *InputEdge) graphql.Marshaler {
-	p := planInputEdge(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "InputEdge!")
+	p := planOf(ctx, ec, selections, planInputEdge)
+	return marshalObject(ctx, ec, p, v, nonNull, "InputEdge!")
 }
 
 func (ec *executionContext) marshalNModel2ᚕᚖsibylᚋinferenceᚐModelᚄ(ctx context.Context, selections ast.SelectionSet, v []*inference.Model) graphql.Marshaler {
-	p := planModel(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "Model!")
+	p := planOf(ctx, ec, selections, planModel)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "Model!")
 	})
 }
 
 func (ec *executionContext) marshalNModel2ᚖsibylᚋinferenceᚐModel(ctx context.Context, selections ast.SelectionSet, v *inference.Model) graphql.Marshaler {
-	p := planModel(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "Model!")
+	p := planOf(ctx, ec, selections, planModel)
+	return marshalObject(ctx, ec, p, v, nonNull, "Model!")
 }
 
 func (ec *executionContext) marshalNModelVersion2ᚕᚖsibylᚋinferenceᚐModelVersionᚄ(ctx context.Context, selections ast.SelectionSet, v []*inference.ModelVersion) graphql.Marshaler {
-	p := planModelVersion(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "ModelVersion!")
+	p := planOf(ctx, ec, selections, planModelVersion)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "ModelVersion!")
 	})
 }
 
 func (ec *executionContext) marshalNModelVersion2ᚖsibylᚋinferenceᚐModelVersion(ctx context.Context, selections ast.SelectionSet, v *inference.ModelVersion) graphql.Marshaler {
-	p := planModelVersion(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "ModelVersion!")
+	p := planOf(ctx, ec, selections, planModelVersion)
+	return marshalObject(ctx, ec, p, v, nonNull, "ModelVersion!")
 }
 
 func (ec *executionContext) marshalNPageInfo2ᚖsibylᚋgraphᚐPageInfo(ctx context.Context, selections ast.SelectionSet, v *PageInfo) graphql.Marshaler {
-	p := planPageInfo(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "PageInfo!")
+	p := planOf(ctx, ec, selections, planPageInfo)
+	return marshalObject(ctx, ec, p, v, nonNull, "PageInfo!")
 }
 
 func (ec *executionContext) marshalNPrediction2ᚕᚖsibylᚋpersistenceᚐPredictionᚄ(ctx context.Context, selections ast.SelectionSet, v []*persistence.Prediction) graphql.Marshaler {
-	p := planPrediction(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "Prediction!")
+	p := planOf(ctx, ec, selections, planPrediction)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "Prediction!")
 	})
 }
 
 func (ec *executionContext) marshalNPrediction2ᚖsibylᚋpersistenceᚐPrediction(ctx context.Context, selections ast.SelectionSet, v *persistence.Prediction) graphql.Marshaler {
-	p := planPrediction(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "Prediction!")
+	p := planOf(ctx, ec, selections, planPrediction)
+	return marshalObject(ctx, ec, p, v, nonNull, "Prediction!")
 }
 
 func (ec *executionContext) marshalNPredictionConnection2ᚖsibylᚋgraphᚐPredictionConnection(ctx context.Context, selections ast.SelectionSet, v *PredictionConnection) graphql.Marshaler {
-	p := planPredictionConnection(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "PredictionConnection!")
+	p := planOf(ctx, ec, selections, planPredictionConnection)
+	return marshalObject(ctx, ec, p, v, nonNull, "PredictionConnection!")
 }
 
 func (ec *executionContext) marshalNPredictionEdge2ᚕᚖsibylᚋgraphᚐPredictionEdgeᚄ(ctx context.Context, selections ast.SelectionSet, v []*PredictionEdge) graphql.Marshaler {
-	p := planPredictionEdge(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "PredictionEdge!")
+	p := planOf(ctx, ec, selections, planPredictionEdge)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "PredictionEdge!")
 	})
 }
 
 func (ec *executionContext) marshalNPredictionEdge2ᚖsibylᚋgraphᚐPredictionEdge(ctx context.Context, selections ast.SelectionSet, v *PredictionEdge) graphql.Marshaler {
-	p := planPredictionEdge(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "PredictionEdge!")
+	p := planOf(ctx, ec, selections, planPredictionEdge)
+	return marshalObject(ctx, ec, p, v, nonNull, "PredictionEdge!")
 }
 
 func (ec *executionContext) marshalNTensor2ᚕᚖsibylᚋinferenceᚐTensorᚄ(ctx context.Context, selections ast.SelectionSet, v []*inference.Tensor) graphql.Marshaler {
-	p := planTensor(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "Tensor!")
+	p := planOf(ctx, ec, selections, planTensor)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "Tensor!")
 	})
 }
 
 func (ec *executionContext) marshalNTensor2ᚖsibylᚋinferenceᚐTensor(ctx context.Context, selections ast.SelectionSet, v *inference.Tensor) graphql.Marshaler {
-	p := planTensor(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "Tensor!")
+	p := planOf(ctx, ec, selections, planTensor)
+	return marshalObject(ctx, ec, p, v, nonNull, "Tensor!")
 }
 
 func (ec *executionContext) marshalNTensorSpec2sibylᚋinferenceᚐTensorSpec(ctx context.Context, selections ast.SelectionSet, v inference.TensorSpec) graphql.Marshaler {
-	p := planTensorSpec(ctx, ec, selections)
-	return marshalObject(ctx, p, &v, nonNull, "TensorSpec!")
+	p := planOf(ctx, ec, selections, planTensorSpec)
+	return marshalObject(ctx, ec, p, &v, nonNull, "TensorSpec!")
 }
 
 func (ec *executionContext) marshalNTensorSpec2ᚕsibylᚋinferenceᚐTensorSpecᚄ(ctx context.Context, selections ast.SelectionSet, v []inference.TensorSpec) graphql.Marshaler {
-	p := planTensorSpec(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainStruct(p), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, &v[i], nonNull, "TensorSpec!")
+	p := planOf(ctx, ec, selections, planTensorSpec)
+	return marshalList(ctx, ec, v, plainList(plainStruct(p), nonNull), nonNull, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, &v[i], nonNull, "TensorSpec!")
 	})
 }
 
 func (ec *executionContext) marshalNTiming2ᚖsibylᚋpersistenceᚐTiming(ctx context.Context, selections ast.SelectionSet, v *persistence.Timing) graphql.Marshaler {
-	p := planTiming(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nonNull, "Timing!")
+	p := planOf(ctx, ec, selections, planTiming)
+	return marshalObject(ctx, ec, p, v, nonNull, "Timing!")
 }
 
 func (ec *executionContext) marshalOClassScore2ᚕᚖsibylᚋpersistenceᚐClassScoreᚄ(ctx context.Context, selections ast.SelectionSet, v []*persistence.ClassScore) graphql.Marshaler {
-	p := planClassScore(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nullable), nullable, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "ClassScore!")
+	p := planOf(ctx, ec, selections, planClassScore)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nullable), nullable, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "ClassScore!")
 	})
 }
 
 func (ec *executionContext) marshalOClassScore2ᚖsibylᚋpersistenceᚐClassScore(ctx context.Context, selections ast.SelectionSet, v *persistence.ClassScore) graphql.Marshaler {
-	p := planClassScore(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nullable, "ClassScore")
+	p := planOf(ctx, ec, selections, planClassScore)
+	return marshalObject(ctx, ec, p, v, nullable, "ClassScore")
 }
 
 func (ec *executionContext) marshalODeletedInput2ᚖsibylᚋgraphᚐDeletedInput(ctx context.Context, selections ast.SelectionSet, v *DeletedInput) graphql.Marshaler {
-	p := planDeletedInput(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nullable, "DeletedInput")
+	p := planOf(ctx, ec, selections, planDeletedInput)
+	return marshalObject(ctx, ec, p, v, nullable, "DeletedInput")
 }
 
 func (ec *executionContext) marshalOInput2ᚖsibylᚋpersistenceᚐInput(ctx context.Context, selections ast.SelectionSet, v *persistence.Input) graphql.Marshaler {
-	p := planInput(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nullable, "Input")
+	p := planOf(ctx, ec, selections, planInput)
+	return marshalObject(ctx, ec, p, v, nullable, "Input")
 }
 
 func (ec *executionContext) marshalOLabel2ᚖsibylᚋpersistenceᚐLabel(ctx context.Context, selections ast.SelectionSet, v *persistence.Label) graphql.Marshaler {
-	p := planLabel(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nullable, "Label")
+	p := planOf(ctx, ec, selections, planLabel)
+	return marshalObject(ctx, ec, p, v, nullable, "Label")
 }
 
 func (ec *executionContext) marshalOModel2ᚕᚖsibylᚋinferenceᚐModelᚄ(ctx context.Context, selections ast.SelectionSet, v []*inference.Model) graphql.Marshaler {
-	p := planModel(ctx, ec, selections)
-	return marshalList(ctx, v, plainList(plainObject(p, nonNull), nullable), nullable, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
-		return marshalObject(ctx, p, v[i], nonNull, "Model!")
+	p := planOf(ctx, ec, selections, planModel)
+	return marshalList(ctx, ec, v, plainList(plainObject(p, nonNull), nullable), nullable, nonNull, func(ctx context.Context, i int) graphql.Marshaler {
+		return marshalObject(ctx, ec, p, v[i], nonNull, "Model!")
 	})
 }
 
 func (ec *executionContext) marshalOModel2ᚖsibylᚋinferenceᚐModel(ctx context.Context, selections ast.SelectionSet, v *inference.Model) graphql.Marshaler {
-	p := planModel(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nullable, "Model")
+	p := planOf(ctx, ec, selections, planModel)
+	return marshalObject(ctx, ec, p, v, nullable, "Model")
 }
 
 func (ec *executionContext) marshalOModelVersion2ᚖsibylᚋinferenceᚐModelVersion(ctx context.Context, selections ast.SelectionSet, v *inference.ModelVersion) graphql.Marshaler {
-	p := planModelVersion(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nullable, "ModelVersion")
+	p := planOf(ctx, ec, selections, planModelVersion)
+	return marshalObject(ctx, ec, p, v, nullable, "ModelVersion")
 }
 
 func (ec *executionContext) marshalOPrediction2ᚖsibylᚋpersistenceᚐPrediction(ctx context.Context, selections ast.SelectionSet, v *persistence.Prediction) graphql.Marshaler {
-	p := planPrediction(ctx, ec, selections)
-	return marshalObject(ctx, p, v, nullable, "Prediction")
+	p := planOf(ctx, ec, selections, planPrediction)
+	return marshalObject(ctx, ec, p, v, nullable, "Prediction")
 }

@@ -42,7 +42,8 @@ type Resolver struct {
 	router  *router
 	shadows *shadows
 	// made are thumbnails.
-	made *thumbnailCache
+	made  *thumbnailCache
+	plans *planCache
 	// following is the router's work, and stop ends it and the shadows'; stop is nil before Start.
 	following sync.WaitGroup
 	stop      context.CancelFunc
@@ -64,6 +65,7 @@ func New(engine *inference.Engine, store *persistence.Store, o Options) *Resolve
 		router:  &router{engine: engine, store: store, logger: o.Logger},
 		shadows: newShadows(engine, store, o),
 		made:    newThumbnailCache(maxThumbnailBytes),
+		plans:   newPlanCache(),
 	}
 }
 

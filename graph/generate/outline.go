@@ -51,7 +51,7 @@ func writer(t *config.TypeReference) (string, error) {
 		element, err := writer(t.Elem())
 		return wrap("plainList", element, null(t)), err
 	case isObject(t):
-		return objectWriter(t, "plan"+t.Definition.Name+"(ctx, ec, selections)"), nil
+		return objectWriter(t, "plan"+t.Definition.Name+"(ec, selections)"), nil
 	case t.Definition.Kind != ast.Scalar && t.Definition.Kind != ast.Enum || t.HasEnumValues() || t.CastType != nil:
 		return "", nil
 	case t.IsPtr():
