@@ -13,6 +13,8 @@ import (
 // binding is the memory of one run's tensors, kept from run to run. It is not safe for concurrent use.
 type binding struct {
 	inputs []nativeTensor
+	// filled is how many places of the image input may hold something.
+	filled int
 	// outputs have no value where their shape may differ from run to run: ONNX Runtime sets that memory aside each time.
 	outputs []nativeTensor
 	// in and out are the arguments of a run.

@@ -21,6 +21,8 @@ type imageInput struct {
 	batched, open bool
 	// limit is how many pictures may share a run.
 	limit int
+	// whole tells of each output that it has no axis for the batch, as the warm-up found; nil before.
+	whole []bool
 }
 
 // newImageInput finds the model's image input and reads from its shape what the configuration does not say. The

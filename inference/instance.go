@@ -69,27 +69,26 @@ func (g *instances) binding(instance, images int) *binding {
 }
 
 func (g *instances) load(instance int, tasks []*task) {
-	dst := g.binding(instance, len(tasks)).inputs[g.input.index].data
-	for i, t := range tasks {
-		if t != nil {
-			g.input.put(dst, i, t.input)
-		}
-	}
+	b := g.binding(instance, len(tasks))
+	g.input.fill(b.inputs[g.input.index].data, tasks, &b.filled)
 }
 
 func (g *instances) infer(ctx context.Context, instance, images int) error {
-	return g.session.run(ctx, g.binding(instance, images))
+	b := g.binding(instance, images)
+	if err := g.session.run(ctx, b); err != nil || images == 1 {
+		return err
+	}
+	return g.input.checkShared(b.results, g.size(images))
 }
 
+// size is how many images a run has for so many, with those that pad it.
+func (g *instances) size(images int) int { return g.buckets[bucketFor(g.buckets, images)] }
+
 func (g *instances) unload(instance int, tasks []*task) {
-	size := 0
-	if g.input.batched {
-		size = g.buckets[bucketFor(g.buckets, len(tasks))]
-	}
 	results := g.binding(instance, len(tasks)).results
 	for i, t := range tasks {
 		if t != nil {
-			t.take(results, i, size)
+			t.take(g.input, results, i, g.size(len(tasks)))
 		}
 	}
 }

@@ -178,7 +178,7 @@ func (l *loader) start(
 	}
 	for i := range v.Outputs {
 		if m.outputs[i].shape == nil {
-			v.Outputs[i].Shape = v.input.openShape(tasks[0].outputs[i].shape)
+			v.Outputs[i].Shape = v.input.openShape(i, tasks[0].outputs[i].shape)
 		}
 	}
 	if err := v.read(c, m, tasks); err != nil {

@@ -38,8 +38,9 @@ type remote struct {
 // remoteSlot is the memory of a request and its answer.
 type remoteSlot struct {
 	request *oip.ModelInferRequest
-	// sent is how many images the request has, with those that pad it.
+	// sent is how many images the request has, with those that pad it; filled how many places may hold something.
 	sent    int
+	filled  int
 	results []rawTensor
 	// answered is the version that answered.
 	answered string
@@ -79,11 +80,7 @@ func (x *remote) load(instance int, tasks []*task) {
 		size := volume(shape) * elementSize(x.inputs[i].datatype)
 		r.RawInputContents[i] = slices.Grow(r.RawInputContents[i][:0], size)[:size]
 	}
-	for i, t := range tasks {
-		if t != nil {
-			x.input.put(slot.request.RawInputContents[x.input.index], i, t.input)
-		}
-	}
+	x.input.fill(slot.request.RawInputContents[x.input.index], tasks, &slot.filled)
 }
 
 // infer sends the request. It returns ctx's error when ctx ends, ErrUnavailable, at once where the server is known to
@@ -122,17 +119,9 @@ func (x *remote) unload(instance int, tasks []*task) {
 	slot := &x.slots[instance]
 	for i, t := range tasks {
 		if t != nil {
-			t.take(slot.results, i, x.axis(slot.sent))
+			t.take(x.input, slot.results, i, slot.sent)
 		}
 	}
-}
-
-// axis is the batch of so many images as task.take has it.
-func (x *remote) axis(sent int) int {
-	if !x.input.batched {
-		return 0
-	}
-	return sent
 }
 
 // close ends the watch and the connection. No run may be going on.

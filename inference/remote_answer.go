@@ -99,7 +99,7 @@ func readRemote(got *oip.ModelInferResponse_InferOutputTensor, raw []byte, want 
 
 // checkRank refuses an output whose first dimension should be the batch and is not: each image would get all of it.
 func (x *remote) checkRank(output int, r rawTensor, sent int) error {
-	if x.ranks == nil || len(r.item(0, sent).shape) == x.ranks[output] {
+	if x.ranks == nil || len(x.input.part(output, r, 0, sent).shape) == x.ranks[output] {
 		return nil
 	}
 	return fmt.Errorf("the shape %v is not of %d images", r.shape, sent)

@@ -98,7 +98,7 @@ func (x *remote) warmUp(ctx context.Context, v *version, m *onnxModel, c *config
 	x.answering = x.slots[0].answered
 	for i := range v.Outputs {
 		if m.outputs[i].shape == nil {
-			v.Outputs[i].Shape = x.input.openShape(tasks[0].outputs[i].shape)
+			v.Outputs[i].Shape = x.input.openShape(i, tasks[0].outputs[i].shape)
 		}
 	}
 	if err := v.read(c, m, tasks); err != nil {
@@ -121,7 +121,7 @@ func (x *remote) tune(ctx context.Context, c *config, warm []*task) (batchPlan, 
 		if size == 1 {
 			continue
 		}
-		err := checkIndependent(ctx, x, x.outputs, size, warm)
+		err := checkIndependent(ctx, x, x.input, x.outputs, size, warm)
 		switch {
 		case err == nil:
 			most = size

@@ -121,6 +121,7 @@ func TestModelsThatCannotBatch(t *testing.T) {
 	for model, reason := range map[string]string{
 		"mixing": "dynamic_batching: batch of 2: the outputs are not one for each image of a batch",
 		"single": "dynamic_batching: batch of 2: ",
+		"rows":   "dynamic_batching: batch of 2: the outputs are not one for each image of a batch",
 		"boxes":  "dynamic_batching: batch of ",
 		"batch1": "max_batch_size: 4, but the model takes 1 in a run",
 	} {

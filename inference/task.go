@@ -51,15 +51,13 @@ func newTask() *task {
 	return t
 }
 
-// take copies image i's part of a run's results; batch is how many there are, 0 where the model has no axis for them.
-func (t *task) take(results []rawTensor, i, batch int) {
+// take copies image i's part of the results of a run of so many images of the input.
+func (t *task) take(in *imageInput, results []rawTensor, i, images int) {
 	if len(t.outputs) != len(results) {
 		t.outputs = make([]rawTensor, len(results))
 	}
 	for o, result := range results {
-		if batch > 0 {
-			result = result.item(i, batch)
-		}
+		result = in.part(o, result, i, images)
 		result.data = append(t.outputs[o].data[:0], result.data...)
 		t.outputs[o] = result
 	}

@@ -136,7 +136,12 @@ type rawTensor struct {
 	shape   []int
 	data    []byte
 	strings []string
+	// isPart tells that it is what belongs to one image of a batch.
+	isPart bool
 }
+
+// isOf tells that the first dimension may be a batch of so many.
+func (r rawTensor) isOf(batch int) bool { return len(r.shape) > 0 && r.shape[0] == batch }
 
 // float is value i of a floating-point tensor.
 func (r rawTensor) float(i int, datatype string) float64 {
@@ -152,13 +157,9 @@ func (r rawTensor) float(i int, datatype string) float64 {
 	return float64(math.Float32frombits(uint32(native.Uint16(r.data[2*i:])) << 16)) // BF16
 }
 
-// item is the part of a batch's output that belongs to its image i. It shares the batch's memory. An output that has
-// no axis for the batch belongs to every image whole.
+// item is the part of a batch's output that belongs to its image i. It shares the batch's memory.
 func (r rawTensor) item(i, batch int) rawTensor {
-	if len(r.shape) == 0 || r.shape[0] != batch {
-		return r
-	}
-	r.shape = r.shape[1:]
+	r.shape, r.isPart = r.shape[1:], true
 	if size := len(r.data) / batch; r.data != nil {
 		r.data = r.data[i*size : (i+1)*size]
 	}

@@ -39,7 +39,7 @@ func (g *instances) tune(ctx context.Context, c *config, warm []*task) (batchPla
 	switch {
 	case limit == 1:
 	case !g.input.open: // fixed to N: padded, so that a batch costs the same as an image
-		err = checkIndependent(ctx, g, g.session.outputs, limit, warm)
+		err = checkIndependent(ctx, g, g.input, g.session.outputs, limit, warm)
 	case explicit:
 		times, err = g.climb(ctx, warm, func([]time.Duration) bool { return true })
 	default:
@@ -118,7 +118,7 @@ func (g *instances) climb(
 			err = g.add(ctx, size)
 		}
 		if err == nil && size > 1 {
-			err = checkIndependent(ctx, g, g.session.outputs, size, warm)
+			err = checkIndependent(ctx, g, g.input, g.session.outputs, size, warm)
 		}
 		took := time.Duration(0)
 		if err == nil {
@@ -135,8 +135,16 @@ func (g *instances) climb(
 }
 
 // checkIndependent runs the warm-up's pictures in one batch, the first once and then the second as often as it takes.
-// Each must get the answer that it got alone.
-func checkIndependent(ctx context.Context, x executor, outputs []onnxValue, size int, warm []*task) error {
+// Each must get the answer that it got alone. An output that all share must be of one shape, as a detector's anchors are:
+// how many boxes are found in these pictures tells nothing of others.
+func checkIndependent(
+	ctx context.Context, x executor, in *imageInput, outputs []onnxValue, size int, warm []*task,
+) error {
+	for o, output := range outputs {
+		if in.isWhole(o) && (len(output.shape) == 0 || volume(output.shape) <= 0) {
+			return errNotIndependent
+		}
+	}
 	tasks := make([]*task, size)
 	for i := range tasks {
 		tasks[i] = newTask()

@@ -56,14 +56,17 @@ func warmUp(ctx context.Context, x executor, in *imageInput) ([]*task, error) {
 		v := uint32(i) * 2654435761 >> 24 // multiplicative hashing, Knuth's TAOCP 6.4
 		mottled.input[i] = float32(float64(v)*in.Scale-in.Mean[0]) / float32(in.Std[0])
 	}
-	for _, t := range []*task{black, mottled} {
-		x.load(0, t.self[:])
-		if err := x.infer(ctx, 0, 1); err != nil {
-			return nil, err
+	tasks := []*task{black, mottled}
+	for again := true; again; again = in.findWhole(tasks) {
+		for _, t := range tasks {
+			x.load(0, t.self[:])
+			if err := x.infer(ctx, 0, 1); err != nil {
+				return nil, err
+			}
+			x.unload(0, t.self[:])
 		}
-		x.unload(0, t.self[:])
 	}
-	return []*task{black, mottled}, nil
+	return tasks, nil
 }
 
 // allShapes are the shapes of all inputs in a run of so many images. Inputs beside the image are zero: what they leave
@@ -95,9 +98,12 @@ func (in *imageInput) allShapes(inputs []onnxValue, images int) ([][]int, error)
 }
 
 // openShape is the shape of one run's output where the file declares none: with the batch put back.
-func (in *imageInput) openShape(shape []int) []int {
-	if !in.batched {
+func (in *imageInput) openShape(output int, shape []int) []int {
+	switch {
+	case !in.batched || len(shape) == 0 && in.isWhole(output):
 		return shape
+	case in.isWhole(output):
+		return append([]int{-1}, shape[1:]...)
 	}
 	return append([]int{-1}, shape...)
 }

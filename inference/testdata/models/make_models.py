@@ -241,6 +241,21 @@ def awkward_outputs() -> None:
          [value("x", [None, 1, SIZE, SIZE])], [value("y", [None, 2], TensorProto.INT64)],
          [constant("half", np.array(0.5, np.float32))])
     record("found", feeder(1))
+    white_rows()
+
+
+def white_rows() -> None:
+    """As many boxes as there are white rows, of which the warm-up's pictures have none, as they have nothing to detect; in
+    `first` the first row always counts."""
+    nodes = [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[3], keepdims=0),
+             helper.make_node("Greater", ["mean", "bright"], ["white"]),
+             helper.make_node("Or", ["white", "always"], ["row"]),
+             helper.make_node("NonZero", ["row"], ["nz"]), helper.make_node("Transpose", ["nz"], ["y"])]
+    for name, n, always in (("rows", "N", 0), ("rows4", 4, 0), ("first", "N", 1)):
+        mask = np.arange(SIZE) < always
+        save(name, nodes, [value("x", [n, 1, SIZE, SIZE])], [value("y", ["found", 3], TensorProto.INT64)],
+             [constant("bright", np.array(0.9, np.float32)), constant("always", mask[None, None])])
+        record(name, feeder(1), fixed=n if isinstance(n, int) else 1)
 
 
 def sklearn_outputs() -> None:
@@ -352,7 +367,7 @@ def endless(name: str, image) -> None:
     record(name, feeder(1))
 
 
-def picky(name: str, image) -> None:
+def picky(name: str, n) -> None:
     """Classifies, but a picture whose first pixel is white is an error of the run."""
     nodes, init = classifier(1, 5, tail=[
         helper.make_node("Slice", ["x", "zeros", "ones", "axes"], ["corner"]),
@@ -361,23 +376,26 @@ def picky(name: str, image) -> None:
         helper.make_node("Reshape", ["index4", "flat_shape"], ["index"]),
         helper.make_node("Gather", ["nothing", "index"], ["added"]),
         helper.make_node("Add", ["logits", "added"], ["y"])])
-    save(name, nodes, image, [value("y", ["N", 5])], [
+    save(name, nodes, [value("x", [n, 1, SIZE, SIZE])], [value("y", [n, 5])], [
         *init, constant("zeros", np.array([0, 0], np.int64)), constant("ones", np.array([1, 1], np.int64)),
         constant("axes", np.array([2, 3], np.int64)), constant("white", np.array(0.9, np.float32)),
         constant("flat_shape", np.array([-1], np.int64)), constant("nothing", np.zeros((1, 5), np.float32))])
-    record(name, feeder(1))
+    record(name, feeder(1), fixed=n if isinstance(n, int) else 1)
 
 
 def hostile() -> None:
     nodes, init = classifier(1, 5)
     image, logits = [value("x", ["N", 1, SIZE, SIZE])], [value("logits", ["N", 5])]
     endless("endless", image)
-    picky("picky", image)
+    picky("picky", "N")
+    picky("picky4", 4)
     # These take several images, but mix them up, or take them only one by one.
     mixing = classifier(1, 5, tail=[helper.make_node("ReduceMean", ["logits"], ["mean"], axes=[0], keepdims=1),
                                     helper.make_node("Add", ["logits", "mean"], ["y"])])
     save("mixing", mixing[0], image, [value("y", ["N", 5])], mixing[1])
     record("mixing", feeder(1))
+    save("mixing4", mixing[0], [value("x", [4, 1, SIZE, SIZE])], [value("y", [4, 5])], mixing[1])
+    record("mixing4", feeder(1), fixed=4)
     single = classifier(1, 5, tail=[helper.make_node("Reshape", ["logits", "one_five"], ["y"])])
     save("single", single[0], image, [value("y", ["N", 5])], [*single[1], constant("one_five", np.array([1, 5], np.int64))])
     record("single", feeder(1))
