@@ -43,9 +43,10 @@ func readMIME(body, boundary string) (all []formPart, err error) {
 	}
 }
 
+// sameParts compares filenames only where there is a name: mime/multipart takes one of attachments too.
 func sameParts(a, b []formPart) bool {
 	return slices.EqualFunc(a, b, func(a, b formPart) bool {
-		return a.name == b.name && a.filename == b.filename && bytes.Equal(a.data, b.data)
+		return a.name == b.name && (a.name == "" || a.filename == b.filename) && bytes.Equal(a.data, b.data)
 	})
 }
 
@@ -58,6 +59,8 @@ var forms = map[string]int{
 	"--b \t\r\n\r\n\r\n--b\t\r\n\r\n--b\r\n\r\n--bb\r\n --b\r\n-b\n--b\r\n--b-- \r\n":                                      3,
 	"--b\r\nA: b\r\n folded\r\nContent-Disposition: form-data;\r\n\tname=\"a\";\r\n filename*=UTF-8''%41\r\n\r\n\r\n--b--": 1,
 	"--b\r\nContent-Disposition: attachment; name=\"a\"\r\n\r\nx\r\n--b--":                                                 1,
+	"--b\r\nContent-Disposition: attachment; name=\"a\"; filename=\"b\"\r\n\r\nx\r\n--b--":                                 1,
+	"--b\r\nContent-Disposition: form-data; name=\"a%22\"; filename=\"b%0D%0a*=%22\"\r\n\r\nx\r\n--b--":                    1,
 	"--b\r\nContent-Disposition: form-data; name=\"a\\\"b\"; filename=\"c\\\\d\"\r\n\r\nx\r\n--b--":                        1,
 	"--b\r\nContent-Disposition: form-data; name=\"a\"; filename=\"\"\r\n\r\nx\r\n--b--":                                   1,
 	"--b\r\nContent-Disposition: form-data; name=\"a\"\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\nx\r\n--b--":    1,
