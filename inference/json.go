@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // JSON has no words for these; the strings are those of the contract's Tensor.data.
@@ -15,10 +17,14 @@ const (
 )
 
 // tensorJSON is the tensor's values as one JSON array. Floats are the shortest decimals that read back as the same
-// value of their datatype.
+// value of their datatype. Where a string is not UTF-8, or has a NUL, which PostgreSQL does not store, it has U+FFFD.
 func tensorJSON(raw rawTensor, datatype string) json.RawMessage {
 	if datatype == bytesType && len(raw.strings) > 0 {
-		text, _ := json.Marshal(raw.strings) // strings always can be marshalled
+		texts := slices.Clone(raw.strings)
+		for i, text := range texts {
+			texts[i] = strings.ReplaceAll(text, "\x00", "\ufffd")
+		}
+		text, _ := json.Marshal(texts) // strings always can be marshalled
 		return text
 	}
 	size := max(elementSize(datatype), 1)
