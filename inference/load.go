@@ -265,11 +265,12 @@ func warmUpError(ctx context.Context, err error) error {
 func (v *version) read(c *config, m *onnxModel, warm []*task) error {
 	outputs := m.outputs
 	output, classes, err := newOutput(c, outputs, func(i int) sample {
-		s := sample{shape: warm[0].outputs[i].shape}
-		for _, t := range warm {
-			s.runs = append(s.runs, parseValues(tensorJSON(t.outputs[i], outputs[i].datatype), outputs[i].datatype))
-		}
-		return s
+		return sample{shape: warm[0].outputs[i].shape, runs: func() (runs [][]float64) {
+			for _, t := range warm {
+				runs = append(runs, parseValues(tensorJSON(t.outputs[i], outputs[i].datatype), outputs[i].datatype))
+			}
+			return runs
+		}}
 	})
 	if err != nil {
 		return err

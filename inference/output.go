@@ -5,10 +5,11 @@ import (
 	"math"
 )
 
-// sample is what the warm-up runs gave for one output: the shape for one picture, and the values of each run.
+// sample is what the warm-up runs gave for one output: the shape for one picture, and the values of each run, which are
+// only read where they are needed: there may be millions.
 type sample struct {
 	shape []int
-	runs  [][]float64
+	runs  func() [][]float64
 }
 
 // newOutput says how a version's outputs are read: as the configuration says, and where that is `auto`, by the output's
@@ -96,7 +97,7 @@ func newActivation(c *config, datatype string, s sample) (Activation, error) {
 		return "", c.errorf("output.activation", "cannot be told from one value: set none or sigmoid")
 	}
 	activation := ActivationSoftmax
-	for _, scores := range s.runs {
+	for _, scores := range s.runs() {
 		switch {
 		case !finite(scores): // as of a model that divides by the deviation of a black picture; tells nothing
 		case !areProbabilities(scores, datatype):

@@ -70,6 +70,25 @@ func TestClassName(t *testing.T) {
 	}
 }
 
+// TestOutputIsReadWhereItHasTo holds that the values of an output of millions are not looked at in vain.
+func TestOutputIsReadWhereItHasTo(t *testing.T) {
+	c, err := parseConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shape := range [][]int{{25, 1000, 1000}, {1}, {0, 4}} {
+		_, _, err := newOutput(c, []onnxValue{{name: "y", datatype: fp32}}, func(int) sample {
+			return sample{shape: shape, runs: func() [][]float64 {
+				t.Errorf("%v was read", shape)
+				return nil
+			}}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestTensorJSON(t *testing.T) {
 	native := binary.NativeEndian
 	var floats []byte
@@ -90,6 +109,7 @@ func TestTensorJSON(t *testing.T) {
 		{"INT8", rawTensor{data: []byte{0xff, 1}}, `[-1,1]`},
 		{"BOOL", rawTensor{data: []byte{0, 1}}, `[false,true]`},
 		{bytesType, rawTensor{strings: []string{"a\"b"}}, `["a\"b"]`},
+		{bytesType, rawTensor{strings: []string{"a\x00b\x00", "\xff"}}, `["a�b�","\ufffd"]`},
 		{fp32, rawTensor{}, `[]`},
 	} {
 		if got := string(tensorJSON(test.raw, test.datatype)); got != test.want {
