@@ -76,6 +76,8 @@ func TestUnsupportedType(t *testing.T) {
 		{"Photoshop", "8BPS\x00\x01", "Photoshop"},
 		{"icon", "\x00\x00\x01\x00\x01\x00", "icon"},
 		{"BigTIFF", "II+\x00\x08\x00", "BigTIFF"},
+		{"Targa", "\x00\x00\x02\x00\x00\x00\x00\x00", "a Targa image"},
+		{"cursor", "\x00\x00\x02\x00\x01\x00\x20\x20", "a Windows cursor"},
 		{"Netpbm", "P6\n3 2\n255\n", "Netpbm"},
 		{"WAVE", "RIFF\x24\x00\x00\x00WAVEfmt ", "RIFF"},
 		{"zeros", strings.Repeat("\x00", 100), "unknown"},

@@ -35,7 +35,7 @@ func (f *tiffFile) block(i int) (io.Reader, error) {
 	case tiffPackBits:
 		return bytes.NewReader(unpackBits(packed)), nil
 	case tiffGroup3, tiffGroup4:
-		return f.fax(packed)
+		return f.fax(packed, f.blockRows(i))
 	}
 	return nil, unsupported(f.compressionName())
 }
@@ -52,12 +52,16 @@ func (f *tiffFile) compressionName() string {
 	return fmt.Sprintf("compression %d", f.compression)
 }
 
-func (f *tiffFile) fax(packed []byte) (io.Reader, error) {
+// fax reads rows of a fax. It is told how many, for in TIFF the last one of Group 3 need not be ended.
+func (f *tiffFile) fax(packed []byte, rows int) (io.Reader, error) {
 	mode, order := ccitt.Group4, ccitt.MSB
 	if f.compression == tiffGroup3 {
 		mode = ccitt.Group3
-		if f.number(tagFaxOptions, 0)&1 != 0 {
+		switch options := f.number(tagFaxOptions, 0); {
+		case options&1 != 0:
 			return nil, unsupported("two-dimensional Group 3 compression")
+		case options&4 != 0:
+			return nil, unsupported("Group 3 compression with fill bits")
 		}
 	}
 	if f.number(tagFillOrder, 1) == 2 {
@@ -67,7 +71,7 @@ func (f *tiffFile) fax(packed []byte) (io.Reader, error) {
 		return nil, errors.New("fax compression of more than one bit a pixel")
 	}
 	options := &ccitt.Options{Invert: true} // in TIFF the white of a fax is a zero
-	return ccitt.NewReader(bytes.NewReader(packed), order, mode, f.blockWidth, ccitt.AutoDetectHeight, options), nil
+	return ccitt.NewReader(bytes.NewReader(packed), order, mode, f.blockWidth, rows, options), nil
 }
 
 func reversedBits(b []byte) []byte {
@@ -76,6 +80,12 @@ func reversedBits(b []byte) []byte {
 		out[i] = bits.Reverse8(v)
 	}
 	return out
+}
+
+// blockRows is how many rows of the i-th strip or tile are in the image.
+func (f *tiffFile) blockRows(i int) int {
+	top := i / f.across % f.down * f.blockHeight
+	return min(f.blockHeight, f.height-top)
 }
 
 // unpackBits undoes the run-length encoding of TIFF 6.0, section 9, as far as there is data.

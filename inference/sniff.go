@@ -53,6 +53,8 @@ var others = []struct{ prefix, name string }{
 	{"\xff\x4f\xff\x51", "JPEG 2000"},
 	{"8BPS", "a Photoshop file"},
 	{"\x00\x00\x01\x00", "a Windows icon"},
+	{"\x00\x00\x02\x00\x00\x00", "a Targa image"}, // a cursor file of no cursors would begin like that
+	{"\x00\x00\x0a\x00\x00\x00", "a Targa image"},
 	{"\x00\x00\x02\x00", "a Windows cursor"},
 	{"II+\x00", "BigTIFF"},
 	{"MM\x00+", "BigTIFF"},
