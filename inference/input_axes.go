@@ -55,6 +55,9 @@ func locateAxes(v onnxValue, c *config) (axes, error) {
 	default:
 		return axes{}, fmt.Errorf("input %q is %s, but an image is FP32, FP16, FP64 or UINT8", v.name, v.datatype)
 	}
+	if v.shape == nil {
+		return axes{}, fmt.Errorf("input %q declares no shape", v.name)
+	}
 	if len(v.shape) == 2 && c.input.size != nil {
 		return locateFlat(v, c.input.size)
 	}

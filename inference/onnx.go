@@ -41,7 +41,7 @@ type onnxValue struct {
 var errNotONNX = errors.New("model.onnx is not an ONNX file, or a truncated one")
 
 // parseONNX reads the parts of a ModelProto (onnx/onnx.proto3) that it takes to run the model safely.
-// It returns errNotONNX when data is no protobuf message or holds no graph, and an error when no output is a tensor.
+// It returns errNotONNX when data is no protobuf message or holds no graph, and an error when no output is a tensor of a known datatype.
 func parseONNX(data []byte) (*onnxModel, error) {
 	m, initialised, hasGraph := &onnxModel{metadata: map[string]string{}}, make(map[string]bool), false
 	m.classifier.zipped = make(map[string]string)
@@ -73,7 +73,7 @@ func parseONNX(data []byte) (*onnxModel, error) {
 	}
 	m.outputs = slices.DeleteFunc(m.outputs, func(output onnxValue) bool { return output.datatype == "" })
 	if len(m.outputs) == 0 {
-		return nil, errors.New("no output of the model is a tensor")
+		return nil, errors.New("no output of the model is a tensor of a datatype that is read")
 	}
 	return m, nil
 }

@@ -119,11 +119,12 @@ func TestEndlessBatchIsStopped(t *testing.T) {
 // where its configuration says otherwise.
 func TestModelsThatCannotBatch(t *testing.T) {
 	for model, reason := range map[string]string{
-		"mixing": "dynamic_batching: batch of 2: the outputs are not one for each image of a batch",
-		"single": "dynamic_batching: batch of 2: ",
-		"rows":   "dynamic_batching: batch of 2: the outputs are not one for each image of a batch",
-		"boxes":  "dynamic_batching: batch of ",
-		"batch1": "max_batch_size: 4, but the model takes 1 in a run",
+		"mixing":       "dynamic_batching: batch of 2: the outputs are not one for each image of a batch",
+		"mixinglabels": "dynamic_batching: batch of 2: the outputs are not one for each image of a batch",
+		"single":       "dynamic_batching: batch of 2: ",
+		"rows":         "dynamic_batching: batch of 2: the outputs are not one for each image of a batch",
+		"boxes":        "dynamic_batching: batch of ",
+		"batch1":       "max_batch_size: 4, but the model takes 1 in a run",
 	} {
 		alone := open(t, inference.Options{Repository: repositoryOf(t, model)})
 		if s := alone.Statistics(); len(s) != 1 || s[0].Batching || s[0].MaxBatchSize != 1 || len(s[0].Batches) != 1 {

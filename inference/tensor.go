@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -138,6 +139,18 @@ type rawTensor struct {
 	strings []string
 	// isPart tells that it is what belongs to one image of a batch.
 	isPart bool
+}
+
+// differences counts which of n values are not the other's.
+func (r rawTensor) differences(other rawTensor, n int) int {
+	count, size := 0, len(r.data)/max(n, 1)
+	for i := range n {
+		from, to := i*size, (i+1)*size
+		if r.strings != nil && r.strings[i] != other.strings[i] || !bytes.Equal(r.data[from:to], other.data[from:to]) {
+			count++
+		}
+	}
+	return count
 }
 
 // isOf tells that the first dimension may be a batch of so many.

@@ -315,6 +315,7 @@ def configurations() -> None:
     plane.channels = 1
     record("plane", plane, batched=False)
 
+    save("noshape", pool, [value("x", None)], [value("logits", ["N", 5])], dense)
     save("nosize", pool, open_size, [value("logits", ["N", 5])], dense)
 
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -394,6 +395,9 @@ def hostile() -> None:
                                     helper.make_node("Add", ["logits", "mean"], ["y"])])
     save("mixing", mixing[0], image, [value("y", ["N", 5])], mixing[1])
     record("mixing", feeder(1))
+    label = helper.make_node("ArgMax", ["y"], ["label"], axis=1, keepdims=0)
+    save("mixinglabels", [*mixing[0], label], image, [value("label", ["N"], TensorProto.INT64)], mixing[1])
+    record("mixinglabels", feeder(1))
     save("mixing4", mixing[0], [value("x", [4, 1, SIZE, SIZE])], [value("y", [4, 5])], mixing[1])
     record("mixing4", feeder(1), fixed=4)
     single = classifier(1, 5, tail=[helper.make_node("Reshape", ["logits", "one_five"], ["y"])])
