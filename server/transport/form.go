@@ -26,13 +26,13 @@ type formParts struct {
 
 // newFormParts finds where the first part begins; what stands before is skipped.
 func newFormParts(body []byte, boundary string) (*formParts, error) {
-	d := delimiter{"\n", "--" + boundary}
+	d := newDelimiter("\n", boundary)
 	_, end, ok := d.find(body)
 	if !ok {
 		return nil, errIncompleteForm
 	}
 	if end.crlf {
-		d.newline = "\r\n"
+		d = newDelimiter("\r\n", boundary)
 	}
 	return &formParts{body[end.at:], d, end.last}, nil
 }
@@ -56,8 +56,13 @@ func (f *formParts) next() (part formPart, err error) {
 }
 
 // delimiter is the line between two parts: a line break, as the first delimiter ends with, and the boundary after two
-// hyphens.
-type delimiter struct{ newline, dashed string }
+// hyphens, which is what a text may begin with.
+type delimiter struct{ whole, dashed []byte }
+
+func newDelimiter(newline, boundary string) delimiter {
+	whole := []byte(newline + "--" + boundary)
+	return delimiter{whole, whole[len(newline):]}
+}
 
 // delimiterEnd is what follows the boundary in a line that is a delimiter.
 type delimiterEnd struct {
@@ -67,19 +72,18 @@ type delimiterEnd struct {
 
 // find finds the first delimiter of a text, which may be its first line, and how much text there is before.
 func (d delimiter) find(text []byte) (before int, end delimiterEnd, ok bool) {
-	if bytes.HasPrefix(text, []byte(d.dashed)) {
+	if bytes.HasPrefix(text, d.dashed) {
 		if end, ok = readDelimiterEnd(text, len(d.dashed)); ok {
 			return 0, end, true
 		}
 	}
-	pattern := []byte(d.newline + d.dashed)
-	for at := 0; ; at += len(pattern) {
-		next := bytes.Index(text[at:], pattern)
+	for at := 0; ; at += len(d.whole) {
+		next := bytes.Index(text[at:], d.whole)
 		if next < 0 {
 			return 0, end, false
 		}
 		at += next
-		if end, ok = readDelimiterEnd(text, at+len(pattern)); ok {
+		if end, ok = readDelimiterEnd(text, at+len(d.whole)); ok {
 			return at, end, true
 		}
 	}

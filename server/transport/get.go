@@ -50,7 +50,7 @@ func objectParameter(values url.Values, name string) (object map[string]any, err
 	if text == "" {
 		return nil, nil
 	}
-	if err = readJSONText([]byte(text), &object); err != nil || !utf8.ValidString(text) {
+	if object, err = parseObject([]byte(text)); err != nil || !utf8.ValidString(text) {
 		return nil, badRequest("`%s` is not a JSON object or null.", name)
 	}
 	return object, nil

@@ -1,16 +1,13 @@
 package transport
 
 import (
-	gojson "encoding/json"
 	"errors"
 	"mime"
 	"net/http"
-	"reflect"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -57,65 +54,72 @@ func readJSON(x *exchange) (*operation, error) {
 	return op, nil
 }
 
-// document is how an operation comes as JSON; other members are ignored.
-type document struct {
-	Query         string         `json:"query"`
-	DocumentID    string         `json:"documentId"`
-	OperationName string         `json:"operationName"`
-	Variables     map[string]any `json:"variables"`
-	Extensions    map[string]any `json:"extensions"`
-}
-
-// parseOperation reads a document. what names the text in errors.
+// parseOperation reads `{"query": …, "documentId": …, "operationName": …, "variables": …, "extensions": …}`; other
+// members are ignored. what names the text in errors.
 func parseOperation(what string, text []byte) (*operation, error) {
 	if !utf8.Valid(text) {
 		return nil, badRequest("%s is not in UTF-8.", what)
 	}
-	var d document
-	if err := readJSONText(text, &d); err != nil {
-		return nil, documentError(what, err)
+	op := new(operation)
+	err := readText(text, func(d *jsontext.Decoder) error {
+		if d.PeekKind() == '[' {
+			return badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
+		}
+		return readObject(d, func(name string) error { return op.readMember(d, name) })
+	})
+	switch _, told := errors.AsType[*refusal](err); {
+	case told:
+		return nil, err
+	case err != nil:
+		return nil, badRequest("%s is not a JSON object.", what)
 	}
-	op := &operation{documentID: d.DocumentID, params: graphql.RawParams{
-		Query: d.Query, OperationName: d.OperationName, Variables: d.Variables, Extensions: d.Extensions,
-	}}
 	if !op.hasDocument() {
 		return nil, errNoQuery
 	}
 	return op, nil
 }
 
-// documentError tells what keeps a text from being a document.
-func documentError(what string, err error) error {
-	var wrong *json.SemanticError
-	switch {
-	case !errors.As(err, &wrong):
-	case wrong.JSONPointer != "":
-		kind := "an object or null"
-		if wrong.GoType.Kind() == reflect.String {
-			kind = "a string or null"
-		}
-		return badRequest("`%s` is not %s.", wrong.JSONPointer.LastToken(), kind)
-	case wrong.JSONKind == '[':
-		return badRequest("%s is a list: operations cannot be batched, send each in a request of its own.", what)
+func (op *operation) readMember(d *jsontext.Decoder, name string) error {
+	switch name {
+	case "query":
+		return readString(d, name, &op.params.Query)
+	case "documentId":
+		return readString(d, name, &op.documentID)
+	case "operationName":
+		return readString(d, name, &op.params.OperationName)
+	case "variables":
+		return readMap(d, name, &op.params.Variables)
+	case "extensions":
+		return readMap(d, name, &op.params.Extensions)
 	}
-	return badRequest("%s is not a JSON object.", what)
+	return d.SkipValue()
 }
 
-// readJSONText reads a JSON text into dst; null leaves it as it is. Numbers of no Go type keep their digits.
-func readJSONText(text []byte, dst any) error { return json.Unmarshal(text, dst, readOptions) }
-
-// readOptions read what has always been read: of two members of a name the last, and U+FFFD in place of half a surrogate.
-var readOptions = json.JoinOptions(
-	jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true),
-	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, dst *any) error {
-		if d.PeekKind() != '0' {
-			return errors.ErrUnsupported
-		}
-		number, err := d.ReadToken()
-		*dst = gojson.Number(number.String())
+func readString(d *jsontext.Decoder, name string, dst *string) error {
+	token, err := d.ReadToken()
+	switch {
+	case err != nil:
 		return err
-	})),
-)
+	case token.Kind() == '"':
+		*dst = token.String()
+	case token.Kind() != 'n':
+		return badRequest("`%s` is not a string or null.", name)
+	}
+	return nil
+}
+
+func readMap(d *jsontext.Decoder, name string, dst *map[string]any) error {
+	value, err := readValue(d)
+	if err != nil || value == nil {
+		return err
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return badRequest("`%s` is not an object or null.", name)
+	}
+	*dst = object
+	return nil
+}
 
 // isMediaType reports whether the request's body is of a media type, whatever its parameters.
 func isMediaType(r *http.Request, mediaType string) bool {

@@ -88,7 +88,7 @@ func (m *message) object() (object map[string]any, err error) {
 	if len(m.Payload) == 0 {
 		return nil, nil
 	}
-	if readJSONText(m.Payload, &object) != nil {
+	if object, err = parseObject(m.Payload); err != nil {
 		return nil, errInvalidMessage
 	}
 	return object, nil

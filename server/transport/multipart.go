@@ -1,10 +1,12 @@
 package transport
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"sibyl/graph"
 )
@@ -152,8 +154,22 @@ func (f *form) operation() (*operation, error) {
 }
 
 // parseMap reads the part `map`: `{"part": ["variables.path", …], …}`.
-func parseMap(text []byte) (places map[string][]string, err error) {
-	if err := readJSONText(text, &places); err != nil || places == nil {
+func parseMap(text []byte) (map[string][]string, error) {
+	places := map[string][]string{}
+	err := readText(text, func(d *jsontext.Decoder) error {
+		return readObject(d, func(name string) error {
+			places[name] = nil
+			return readList(d, func() error {
+				path, err := d.ReadToken()
+				if err != nil || path.Kind() != '"' {
+					return cmp.Or(err, errNotThis)
+				}
+				places[name] = append(places[name], path.String())
+				return nil
+			})
+		})
+	})
+	if err != nil {
 		return nil, badRequest("The part `map` is not a JSON object of lists of paths.")
 	}
 	return places, nil

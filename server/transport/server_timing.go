@@ -10,8 +10,9 @@ import (
 // serverTiming collects what the answer's Server-Timing header tells: how long its stages took. It is safe for
 // concurrent use, since an operation that is left behind may still add to it.
 type serverTiming struct {
-	mu     sync.Mutex
-	stages []stage // guarded by mu
+	mu     sync.Mutex // guards what follows
+	stages []stage
+	room   [4]stage // for the stages of most operations
 }
 
 type stage struct {
@@ -39,6 +40,9 @@ func AddTiming(ctx context.Context, name string, took time.Duration) {
 			t.stages[i].took += took
 			return
 		}
+	}
+	if t.stages == nil {
+		t.stages = t.room[:0]
 	}
 	t.stages = append(t.stages, stage{name, took})
 }
