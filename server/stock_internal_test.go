@@ -4,12 +4,10 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"testing"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
@@ -17,8 +15,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"sibyl/graph"
-	"sibyl/inference"
-	"sibyl/persistence"
 	"sibyl/persistence/persistencetest"
 )
 
@@ -26,26 +22,6 @@ import (
 // with, where its transports read and write, and its executor resolves each field on its own.
 type Compared struct {
 	Ours, Stock http.Handler
-	Engine      *inference.Engine
-	Store       *persistence.Store
-	// executor is what both run operations with, on our resolvers.
-	executor *executor.Executor
-}
-
-// Execute runs an operation with no transport around it. It may be called by several goroutines.
-func (c *Compared) Execute(t testing.TB, params graphql.RawParams) {
-	t.Helper()
-	params.Variables = maps.Clone(params.Variables)
-	ctx := graphql.StartOperationTrace(t.Context())
-	op, errs := c.executor.CreateOperationContext(ctx, &params)
-	if len(errs) > 0 {
-		t.Error(errs)
-		return
-	}
-	next, ctx := c.executor.DispatchOperation(ctx, op)
-	if answer := next(ctx); len(answer.Errors) > 0 {
-		t.Error(answer.Errors)
-	}
 }
 
 // NewCompared opens them; the end of the test closes them.
@@ -63,13 +39,7 @@ func NewCompared(t testing.TB) *Compared {
 			t.Error(err)
 		}
 	})
-	e := executor.New(s.resolver.Schema())
-	e.SetQueryCache(lru.New[*ast.QueryDocument](1000))
-	e.AroundOperations(s.resolver.AroundOperation)
-	return &Compared{
-		Ours: s.graphQL(), Engine: s.engine, Store: s.store, executor: e,
-		Stock: newStock(graph.New(s.engine, s.store, graph.Options{EveryField: true})),
-	}
+	return &Compared{s.graphQL(), newStock(graph.New(s.engine, s.store, graph.Options{EveryField: true}))}
 }
 
 // newStock is what gqlgen's guide makes: JSON and uploads, and the documents that it has seen kept.

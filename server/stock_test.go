@@ -2,20 +2,16 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
+	"runtime/pprof"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
-
-	"sibyl/graph"
-	"sibyl/inference"
-	"sibyl/persistence"
 	server "sibyl/server"
 )
 
@@ -23,12 +19,8 @@ import (
 type stockRequest struct {
 	body        []byte
 	contentType string
-	// params are what the transport makes of the body.
-	params graphql.RawParams
 	// answers are where answers are put, whose growing is no part of what is measured.
 	answers *sync.Pool
-	// below does what the handlers have done below GraphQL, alone: it is no part of their overhead.
-	below func(testing.TB)
 }
 
 // send returns the answer, which is there until the next is sent. It may be called by several goroutines.
@@ -41,83 +33,45 @@ func (r stockRequest) send(t testing.TB, h http.Handler) []byte {
 	recorder.Body = r.answers.Get().(*bytes.Buffer)
 	defer r.answers.Put(recorder.Body)
 	recorder.Body.Reset()
-	h.ServeHTTP(recorder, request)
+	h.ServeHTTP(connection{recorder}, request)
 	if recorder.Code != http.StatusOK || bytes.Contains(recorder.Body.Bytes(), []byte(`"errors"`)) {
 		t.Errorf("%d %.300s", recorder.Code, recorder.Body)
 	}
 	return recorder.Body.Bytes()
 }
 
+// connection takes deadlines, as a connection does: a recorder that takes none makes an error of each.
+type connection struct{ *httptest.ResponseRecorder }
+
+func (connection) SetReadDeadline(time.Time) error { return nil }
+
 // stockRequests are a prediction, a list, and an image of 1 MiB as a data URL.
 func stockRequests(t testing.TB, c *server.Compared) map[string]stockRequest {
 	t.Helper()
-	file := digit()
-	const mutation = `mutation ($image: Upload!) { predict(image: $image) { id likelyClass { name confidence } } }`
-	upload, form := uploadBody(mutation, file)
 	answers := &sync.Pool{New: func() any { return new(bytes.Buffer) }}
-	predict := stockRequest{
-		upload, form,
-		graphql.RawParams{Query: mutation, Variables: map[string]any{"image": graph.Upload{Data: file}}},
-		answers,
-		func(t testing.TB) { predictBelow(t, c, file) },
+	predict := func(file []byte) stockRequest {
+		body, form := uploadBody(`mutation ($image: Upload!) {
+  predict(image: $image) { id likelyClass { name confidence } } }`, file)
+		return stockRequest{body, form, answers}
+	}
+	ask := func(document string) stockRequest {
+		body, _ := json.Marshal(map[string]string{"query": document})
+		return stockRequest{body, "application/json", answers}
+	}
+	predict(append(digit(), make([]byte, 1<<20)...)).send(t, c.Ours)
+	inputs := ask(`{ inputs(first: 1) { nodes { id } } }`).send(t, c.Ours)
+	_, id, _ := bytes.Cut(inputs, []byte(`"id":"`))
+	large, _, _ := bytes.Cut(id, []byte(`"`))
+	requests := map[string]stockRequest{
+		"predict": predict(digit()),
+		"list=20": ask(`{ predictions(first: 20) { nodes {
+  id createdAt likelyClass { name confidence } input { filename image { width height url } } } } }`),
+		"dataUrl": ask(fmt.Sprintf(`{ input(id: "%s") { image { dataUrl } } }`, large)),
 	}
 	for range 20 {
-		predict.send(t, c.Ours)
+		requests["predict"].send(t, c.Ours)
 	}
-	large := predictBelow(t, c, append(slices.Clip(file), make([]byte, 1<<20)...))
-	ask := func(document string, below func(testing.TB)) stockRequest {
-		body, _ := json.Marshal(map[string]string{"query": document})
-		return stockRequest{body, "application/json", graphql.RawParams{Query: document}, answers, below}
-	}
-	query := persistence.PredictionQuery{Input: true}
-	return map[string]stockRequest{
-		"predict": predict,
-		"list=20": ask(`{ predictions(first: 20) { nodes {
-  id createdAt likelyClass { name confidence } input { filename image { width height url } } } } }`,
-			func(t testing.TB) {
-				if _, err := c.Store.Predictions(t.Context(), query, persistence.Page{Limit: 20}); err != nil {
-					t.Error(err)
-				}
-			}),
-		"dataUrl": ask(fmt.Sprintf(`{ input(id: "%s") { image { dataUrl } } }`, large), func(t testing.TB) {
-			_, err := c.Store.Input(t.Context(), large)
-			if _, imageErr := c.Store.ImagesByID(t.Context(), []persistence.InputID{large}); err != nil || imageErr != nil {
-				t.Error(err, imageErr)
-			}
-		}),
-	}
-}
-
-// predictBelow decodes, runs and commits. It may be called by several goroutines.
-func predictBelow(t testing.TB, c *server.Compared, data []byte) persistence.InputID {
-	t.Helper()
-	in, p := persistence.NewInputID(), persistence.NewPredictionID()
-	err := func() error {
-		lease, err := c.Engine.Acquire("", 0)
-		if err != nil {
-			return err
-		}
-		defer lease.Release()
-		result, err := lease.Predict(t.Context(), data)
-		if err != nil {
-			return err
-		}
-		return c.Store.Record(t.Context(), &persistence.Record{
-			Input: &persistence.Input{
-				ID: in, CreatedAt: in.Time(), ContentType: result.Image.ContentType, StoredIn: persistence.StoredInDatabase,
-				Width: result.Image.Width, Height: result.Image.Height, ByteSize: len(data), SHA256: persistence.DigestOf(data),
-			},
-			Image: data,
-			Prediction: &persistence.Prediction{
-				ID: p, InputID: in, CreatedAt: p.Time(), ModelName: result.Model.Name, ModelVersion: result.Model.Version,
-				Source: persistence.SourceRequest, Outputs: inference.AppendTensors(nil, result.Outputs),
-			},
-		})
-	}()
-	if err != nil {
-		t.Error(err)
-	}
-	return in
+	return requests
 }
 
 // TestStockAnswersTheSame: what is compared is the same answer.
@@ -131,53 +85,49 @@ func TestStockAnswersTheSame(t *testing.T) {
 	}
 }
 
-// BenchmarkToStock compares the processor time of HTTP and GraphQL with that of what gqlgen comes with: of whole
-// requests, and of what they take beyond what lies below GraphQL. PostgreSQL's is no part of either. executor-ratio is
-// what would be left of the latter with a transport that took nothing: gqlgen's executor on our resolvers.
+// BenchmarkToStock compares the processor time of HTTP and GraphQL with that of what gqlgen comes with, by a profile of
+// both in turn: of whole requests, PostgreSQL's left out, and of what they take beside decode, run and commit.
+// executor-ratio is what of the latter gqlgen's executor takes with our resolvers, whatever the transport: no transport
+// could have less.
 func BenchmarkToStock(b *testing.B) {
 	c := server.NewCompared(b)
 	for name, request := range stockRequests(b, c) {
 		b.Run(name, func(b *testing.B) {
-			calls := []func(){
-				func() { request.send(b, c.Ours) },
-				func() { request.send(b, c.Stock) },
-				func() { request.below(b) },
-				func() { c.Execute(b, request.params) },
-			}
-			took := make([][]time.Duration, len(calls))
-			for b.Loop() {
-				for i, call := range calls {
-					took[i] = append(took[i], cpuOf(b, call))
+			var ours, stock time.Duration
+			took := profiled(b, func() {
+				for b.Loop() {
+					ours += cpuOf(b, "ours", func() { request.send(b, c.Ours) })
+					stock += cpuOf(b, "stock", func() { request.send(b, c.Stock) })
 				}
-			}
-			ours, theirs, below, executor := median(took[0]), median(took[1]), median(took[2]), median(took[3])
-			b.ReportMetric(ours/theirs, "cpu-ratio")
-			b.ReportMetric((ours-below)/(theirs-below), "overhead-ratio")
-			b.ReportMetric((executor-below)/(theirs-below), "executor-ratio")
+			})
+			b.ReportMetric(float64(ours)/float64(stock), "cpu-ratio")
 			b.ReportMetric(0.5, "limit")
-			b.ReportMetric((ours-below)/float64(time.Microsecond), "overhead-µs")
-		})
-	}
-}
-
-// cpuOf is what a call takes of all processors where some callers share them.
-func cpuOf(b *testing.B, call func()) time.Duration {
-	b.Helper()
-	const callers, calls = 8, 10
-	before := cpuTime(b)
-	var group sync.WaitGroup
-	for range callers {
-		group.Go(func() {
-			for range calls {
-				call()
+			if theirs := took["stock"]; theirs.overhead > 0 { // a short run has no samples
+				b.ReportMetric(took["ours"].overhead/theirs.overhead, "overhead-ratio")
+				b.ReportMetric(took["ours"].executor/theirs.overhead, "executor-ratio")
+				b.ReportMetric(took["ours"].overhead/float64(b.N*callers*calls)/1e3, "overhead-µs")
 			}
 		})
 	}
-	group.Wait()
-	return (cpuTime(b) - before) / (callers * calls)
 }
 
-func median(times []time.Duration) float64 {
-	slices.Sort(times)
-	return float64(times[len(times)/2])
+// callers share what is measured at once, and each makes so many calls.
+const callers, calls = 8, 10
+
+// cpuOf is what calls take of all processors. They, and what they begin, have a label in profiles.
+func cpuOf(b *testing.B, label string, call func()) time.Duration {
+	b.Helper()
+	before := cpuTime(b)
+	pprof.Do(b.Context(), pprof.Labels(labelHandler, label), func(context.Context) {
+		var group sync.WaitGroup
+		for range callers {
+			group.Go(func() {
+				for range calls {
+					call()
+				}
+			})
+		}
+		group.Wait()
+	})
+	return cpuTime(b) - before
 }
