@@ -10,7 +10,7 @@ type onnxModel struct {
 	// inputs are those that a caller must fill: initialisers that old files list among them are left out.
 	inputs []onnxValue
 	// outputs are those that are tensors, and in place of a ZipMap's sequence of maps the tensor that it is made from.
-	// Other sequences and maps are left out.
+	// Other sequences and maps are left out, and what is listed again, which ONNX Runtime fills once.
 	outputs []onnxValue
 	// metadata are the file's metadata_props.
 	metadata   map[string]string
@@ -71,7 +71,12 @@ func parseONNX(data []byte) (*onnxModel, error) {
 	for i, output := range m.outputs {
 		m.outputs[i] = m.classifier.unzipped(output)
 	}
-	m.outputs = slices.DeleteFunc(m.outputs, func(output onnxValue) bool { return output.datatype == "" })
+	given := make(map[string]bool)
+	m.outputs = slices.DeleteFunc(m.outputs, func(output onnxValue) bool {
+		again := given[output.name]
+		given[output.name] = true
+		return output.datatype == "" || again
+	})
 	if len(m.outputs) == 0 {
 		return nil, errors.New("no output of the model is a tensor of a datatype that is read")
 	}

@@ -232,8 +232,10 @@ def awkward_outputs() -> None:
         save(name, [*nodes, half], [value("x", ["N", 1, SIZE, SIZE])], [value("y", shape, TensorProto.FLOAT16)], init)
         record(name, feeder(1))
 
-    x = value("x", ["N", 1, SIZE, SIZE])
-    save("passthrough", nodes, [x], [value("logits", ["N", 5]), x], init)
+    x, logits = value("x", ["N", 1, SIZE, SIZE]), value("logits", ["N", 5])
+    save("listedtwice", nodes, [x], [logits, logits], init)
+    record("listedtwice", feeder(1), names=["logits"])
+    save("passthrough", nodes, [x], [logits, x], init)
     record("passthrough", feeder(1))
     # As many rows as there are dark pixels; neither dimension has a name, like the batch.
     save("found", [helper.make_node("Flatten", ["x"], ["flat"]), helper.make_node("Less", ["flat", "half"], ["dark"]),
