@@ -187,7 +187,10 @@ func (l *loader) start(
 	if l.trial {
 		return nil
 	}
-	g := v.backend.(*instances) // which warm made
+	g := v.backend.(*instances)           // which warm made
+	if m.decides && !c.batching.dynamic { // what another image of the run decides may be wrong for this one
+		v.input.limit = 1
+	}
 	ctx, cancel := l.bound(ctx, g.session.target.provider)
 	defer cancel()
 	plan, err := g.tune(ctx, c, tasks)

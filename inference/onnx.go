@@ -15,6 +15,9 @@ type onnxModel struct {
 	// metadata are the file's metadata_props.
 	metadata   map[string]string
 	classifier classifierNodes
+	// decides tells that there are nodes which run a part of the model, or run it again, by what they are given: for all
+	// images of a run together.
+	decides bool
 	// external are the locations of data outside of the file, as the file names them, with repetitions.
 	external []string
 	// depth of graphs inside of graphs where the parser stands.
@@ -140,7 +143,10 @@ func (m *onnxModel) function(data []byte) error {
 
 func (m *onnxModel) node(data []byte) error {
 	return protoFields(data, func(number int, value []byte) error {
-		if number == 5 { // attribute
+		switch number {
+		case 4: // op_type
+			m.decides = m.decides || string(value) == "If" || string(value) == "Loop"
+		case 5: // attribute
 			return m.attribute(value)
 		}
 		return nil

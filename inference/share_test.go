@@ -79,6 +79,31 @@ func TestBoxesThatSeemToBeOfOneImageEach(t *testing.T) {
 	}
 }
 
+// TestImagesDecideForThemselves predicts with a model that takes another branch where all images of a run are bright: they
+// share none unless the configuration says so.
+func TestImagesDecideForThemselves(t *testing.T) {
+	e := open(t, inference.Options{Repository: configured(t, "decides", "instance_group: {count: 1}")})
+	if s := e.Statistics()[0]; s.Batching || s.MaxBatchSize != 1 {
+		t.Errorf("%+v", s)
+	}
+	bright, dark := whiteRows(t, 0, 1, 2, 3, 4, 5, 6), whiteRows(t)
+	alone, err := e.Predict(t.Context(), "", 0, bright)
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, errs := together(t.Context(), e, dark, bright, dark, dark)
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(results[1].Outputs[0].Data), string(alone.Outputs[0].Data); got != want {
+		t.Errorf("%s, alone %s", got, want)
+	}
+	asked := open(t, inference.Options{Repository: configured(t, "decides", patient)})
+	if s := asked.Statistics()[0]; !s.Batching || s.MaxBatchSize != 4 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestBadImageIsGone holds that an image that fails the run of a batch which the model fixes is not there any more when
 // others are run.
 func TestBadImageIsGone(t *testing.T) {

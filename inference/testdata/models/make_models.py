@@ -386,6 +386,16 @@ def picky(name: str, n) -> None:
     record(name, feeder(1), fixed=n if isinstance(n, int) else 1)
 
 
+def decides(name: str, image) -> None:
+    """Classifies, but by the negative logits where all pictures of a run together are bright."""
+    branch = lambda op, out: helper.make_graph([helper.make_node(op, ["logits"], [out])], op, [], [value(out, ["N", 5])])
+    nodes, init = classifier(1, 5, tail=[
+        helper.make_node("ReduceMean", ["x"], ["mean"], keepdims=0), helper.make_node("Greater", ["mean", "bright"], ["is_bright"]),
+        helper.make_node("If", ["is_bright"], ["y"], then_branch=branch("Neg", "no"), else_branch=branch("Identity", "yes"))])
+    save(name, nodes, image, [value("y", ["N", 5])], [*init, constant("bright", np.array(0.6, np.float32))])
+    record(name, feeder(1))
+
+
 def hostile() -> None:
     nodes, init = classifier(1, 5)
     image, logits = [value("x", ["N", 1, SIZE, SIZE])], [value("logits", ["N", 5])]
@@ -397,6 +407,7 @@ def hostile() -> None:
                                     helper.make_node("Add", ["logits", "mean"], ["y"])])
     save("mixing", mixing[0], image, [value("y", ["N", 5])], mixing[1])
     record("mixing", feeder(1))
+    decides("decides", image)
     label = helper.make_node("ArgMax", ["y"], ["label"], axis=1, keepdims=0)
     save("mixinglabels", [*mixing[0], label], image, [value("label", ["N"], TensorProto.INT64)], mixing[1])
     record("mixinglabels", feeder(1))
