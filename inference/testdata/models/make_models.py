@@ -252,11 +252,13 @@ def white_rows() -> None:
     nodes = [helper.make_node("ReduceMean", ["x"], ["mean"], axes=[3], keepdims=0),
              helper.make_node("Greater", ["mean", "bright"], ["white"]),
              helper.make_node("Or", ["white", "always"], ["row"]),
-             helper.make_node("NonZero", ["row"], ["nz"]), helper.make_node("Transpose", ["nz"], ["y"])]
+             helper.make_node("NonZero", ["row"], ["nz"]), helper.make_node("Transpose", ["nz"], ["found"]),
+             helper.make_node("Slice", ["found", "one", "three", "one"], ["y"])]  # without the picture's number
     for name, n, always in (("rows", "N", 0), ("rows4", 4, 0), ("first", "N", 1)):
         mask = np.arange(SIZE) < always
-        save(name, nodes, [value("x", [n, 1, SIZE, SIZE])], [value("y", ["found", 3], TensorProto.INT64)],
-             [constant("bright", np.array(0.9, np.float32)), constant("always", mask[None, None])])
+        save(name, nodes, [value("x", [n, 1, SIZE, SIZE])], [value("y", ["found", 2], TensorProto.INT64)],
+             [constant("bright", np.array(0.9, np.float32)), constant("always", mask[None, None]),
+              constant("one", np.array([1], np.int64)), constant("three", np.array([3], np.int64))])
         record(name, feeder(1), fixed=n if isinstance(n, int) else 1)
 
 
