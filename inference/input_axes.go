@@ -3,6 +3,7 @@ package inference
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -77,6 +78,9 @@ func locateAxes(v onnxValue, c *config) (axes, error) {
 		return axes{batch, first + 2, first, first + 1}, nil
 	case first == 0 && v.shape[0] == -1:
 		return axes{0, -1, 1, 2}, nil // a batch of grey pictures
+	case slices.Max(v.shape[first:]) == -1: // as Hugging Face exports them
+		return axes{}, fmt.Errorf("input %q leaves channels, height and width open: "+
+			"set input.layout, input.color and input.size", v.name)
 	}
 	return axes{}, fmt.Errorf("input %q has the shape %v without 1, 3 or 4 channels: set input.layout", v.name, v.shape)
 }

@@ -260,6 +260,7 @@ func TestFailedVersions(t *testing.T) {
 		"noinput":           "the model has no input",
 		"int64":             `input "x" is INT64, but an image is FP32, FP16, FP64 or UINT8`,
 		"fivechannels":      "the model takes 5 channels",
+		"allopen":           `input "x" leaves channels, height and width open: set input.layout, input.color and input.size`,
 		"noshape":           `input "x" declares no shape`,
 		"nosize":            "input.size: the model leaves height and width open",
 		"twoinputs":         `input.name: several of the inputs "x", "other" are images`,

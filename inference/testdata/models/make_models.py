@@ -319,6 +319,7 @@ def configurations() -> None:
     plane.channels = 1
     record("plane", plane, batched=False)
 
+    save("allopen", pool, [value("x", ["N", "C", "H", "W"])], [value("logits", ["N", 5])], dense)
     save("noshape", pool, [value("x", None)], [value("logits", ["N", 5])], dense)
     save("nosize", pool, open_size, [value("logits", ["N", 5])], dense)
 
