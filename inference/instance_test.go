@@ -147,3 +147,21 @@ func TestRunAllocations(t *testing.T) {
 		t.Errorf("%v allocations a run", least)
 	}
 }
+
+// TestTaskTakesWhatIsStored holds that no memory is taken for an output that is too large to be stored.
+func TestTaskTakesWhatIsStored(t *testing.T) {
+	in, work := &imageInput{batched: true}, newTask()
+	results := []rawTensor{{shape: []int{2, 3}, data: make([]byte, 24)}, {shape: []int{2}, strings: []string{"a", "b"}}}
+	for _, most := range []int{0, 3, 2, 1} {
+		work.most = most
+		work.take(in, results, 1, 2)
+		numbers, texts := work.outputs[0], work.outputs[1]
+		want := 12
+		if most == 1 || most == 2 {
+			want = 0
+		}
+		if len(numbers.data) != want || numbers.shape[0] != 3 || len(texts.strings) != 1 || texts.strings[0] != "b" {
+			t.Errorf("at most %d: %+v", most, work.outputs)
+		}
+	}
+}

@@ -9,6 +9,8 @@ type task struct {
 	input []float32
 	// outputs are the values for the image; the memory is the task's own.
 	outputs []rawTensor
+	// most bounds the values of an output that is taken with its data; 0: none is too large.
+	most int
 	// memory is for what is between the image and the input.
 	memory arena
 	// times are those of its run.
@@ -58,6 +60,9 @@ func (t *task) take(in *imageInput, results []rawTensor, i, images int) {
 	}
 	for o, result := range results {
 		result = in.part(o, result, i, images)
+		if n := volume(result.shape); t.most > 0 && (n < 0 || n > t.most) {
+			result.data, result.strings = nil, nil
+		}
 		result.data = append(t.outputs[o].data[:0], result.data...)
 		t.outputs[o] = result
 	}

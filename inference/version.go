@@ -53,6 +53,7 @@ func (v *version) predict(ctx context.Context, d *decoder, image []byte, maxValu
 	if t == nil {
 		t = newTask()
 	}
+	t.most = maxValues
 	defer v.tasks.Put(t)
 	result := &Result{Model: v.ModelVersion}
 	if err := d.decode(ctx, image, v.input, t, result); err != nil {
