@@ -1,19 +1,19 @@
 package inference
 
-// arena is memory for the pictures between an image and its tensor, which a task keeps from image to image: for a digit
+// Arena is memory for the pictures between an image and its tensor, which a task keeps from image to image: for a digit
 // of 28 × 28 setting it aside costs as much as all the work on it, for a photograph of 640 × 480 a tenth. nil is none of
 // its own. It is not safe for concurrent use.
-type arena struct {
+type Arena struct {
 	bytes    []uint8
-	pictures [8]picture
+	pictures [8]Picture
 	wide     []int32
 	// used and given are how much of bytes and pictures is taken; wanted is what bytes should have had.
 	used, given, wanted int
 }
 
-// reset takes all memory back: nothing that came from the arena may be used any more. It grows to what the last image
+// Reset takes all memory back: nothing that came from the arena may be used any more. It grows to what the last image
 // wanted, unless that is large.
-func (a *arena) reset() {
+func (a *Arena) Reset() {
 	const keep = 1 << 22
 	if a.wanted > len(a.bytes) && a.wanted <= keep {
 		a.bytes = make([]uint8, a.wanted+a.wanted/2)
@@ -23,7 +23,7 @@ func (a *arena) reset() {
 }
 
 // take is memory for n bytes; what they hold is anything.
-func (a *arena) take(n int) []uint8 {
+func (a *Arena) take(n int) []uint8 {
 	if a == nil {
 		return make([]uint8, n)
 	}
@@ -37,24 +37,24 @@ func (a *arena) take(n int) []uint8 {
 }
 
 // picture is a picture whose pixels are anything.
-func (a *arena) picture(width, height, channels int) *picture {
+func (a *Arena) picture(width, height, channels int) *Picture {
 	p := a.next()
-	*p = picture{
+	*p = Picture{
 		Image: Image{Width: width, Height: height}, Pix: a.take(width * height * channels), Channels: channels, memory: a,
 	}
 	return p
 }
 
-func (a *arena) next() *picture {
+func (a *Arena) next() *Picture {
 	if a.given == len(a.pictures) {
-		return new(picture)
+		return new(Picture)
 	}
 	a.given++
 	return &a.pictures[a.given-1]
 }
 
 // wideRow is memory for n values, until the next call; what they hold is anything.
-func (a *arena) wideRow(n int) []int32 {
+func (a *Arena) wideRow(n int) []int32 {
 	if a == nil || n > 1<<16 {
 		return make([]int32, n)
 	}

@@ -77,7 +77,7 @@ func bare(b *testing.B, of *instances, image []byte) *instances {
 		b.Fatal(err)
 	}
 	t := newTask()
-	t.input = of.input.appendTensor(nil, pic)
+	t.input = of.input.AppendTensor(nil, pic)
 	g := newInstances(of.session, of.input, of.count)
 	if err := g.add(b.Context(), 1); err != nil {
 		b.Fatal(err)

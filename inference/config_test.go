@@ -209,7 +209,7 @@ func TestImageInput(t *testing.T) {
 			switch {
 			case test.reason == "" && err != nil:
 				t.Error(err)
-			case test.reason == "" && volume(in.shape) != in.Height*in.Width*in.channels():
+			case test.reason == "" && volume(in.shape) != in.Height*in.Width*in.Channels():
 				t.Errorf("%+v", in)
 			case test.reason != "" && (err == nil || !strings.Contains(err.Error(), test.reason)):
 				t.Errorf("%v, want %s", err, test.reason)

@@ -7,7 +7,7 @@ import (
 )
 
 // fromImage takes over what a decoder of the standard library gave. It reads rows of bytes, never pixels by At.
-func fromImage(img image.Image) *picture {
+func fromImage(img image.Image) *Picture {
 	width, height := img.Bounds().Dx(), img.Bounds().Dy()
 	switch img := img.(type) {
 	case *image.Gray:
@@ -40,10 +40,10 @@ func fromImage(img image.Image) *picture {
 	return fromRGBA(any8.Pix, any8.Stride, width, height)
 }
 
-func fromGray(img *image.Gray) *picture {
+func fromGray(img *image.Gray) *Picture {
 	width, height := img.Rect.Dx(), img.Rect.Dy()
 	if img.Stride == width {
-		return &picture{Image: Image{Width: width, Height: height}, Pix: img.Pix[:width*height], Channels: 1}
+		return &Picture{Image: Image{Width: width, Height: height}, Pix: img.Pix[:width*height], Channels: 1}
 	}
 	p := newPicture(width, height, 1)
 	for y := range height {
@@ -73,7 +73,7 @@ func unmultiply(rgba []uint8) {
 }
 
 // fromRGBA keeps as many channels as the pixels need: one where all are opaque and grey, three where all are opaque.
-func fromRGBA(rgba []uint8, stride, width, height int) *picture {
+func fromRGBA(rgba []uint8, stride, width, height int) *Picture {
 	tight := rgba
 	if stride != 4*width {
 		tight = make([]uint8, 0, 4*width*height)
@@ -81,7 +81,7 @@ func fromRGBA(rgba []uint8, stride, width, height int) *picture {
 			tight = append(tight, rgba[y*stride:][:4*width]...)
 		}
 	}
-	p := &picture{Image: Image{Width: width, Height: height}, Pix: tight[:4*width*height], Channels: 4}
+	p := &Picture{Image: Image{Width: width, Height: height}, Pix: tight[:4*width*height], Channels: 4}
 	isOpaque, isGrey := classify(p.Pix)
 	switch {
 	case isOpaque && isGrey:
@@ -112,7 +112,7 @@ func classify(rgba []uint8) (isOpaque, isGrey bool) {
 }
 
 // dropAlpha packs RGBA to RGB in place.
-func (p *picture) dropAlpha() {
+func (p *Picture) dropAlpha() {
 	n := p.Width * p.Height
 	for i := range n {
 		src, dst := p.Pix[4*i:4*i+3:4*i+3], p.Pix[3*i:3*i+3:3*i+3]
@@ -122,7 +122,7 @@ func (p *picture) dropAlpha() {
 }
 
 // dropColor keeps one channel of an RGB picture that is grey.
-func (p *picture) dropColor() {
+func (p *Picture) dropColor() {
 	for i := 0; i+3 <= len(p.Pix); i += 3 {
 		if px := p.Pix[i : i+3 : i+3]; px[0] != px[1] || px[1] != px[2] {
 			return
@@ -132,7 +132,7 @@ func (p *picture) dropColor() {
 }
 
 // withAlpha is the picture in RGBA.
-func (p *picture) withAlpha() *picture {
+func (p *Picture) withAlpha() *Picture {
 	if p.Channels == 4 {
 		return p
 	}
@@ -146,7 +146,7 @@ func (p *picture) withAlpha() *picture {
 }
 
 // setAlpha takes the fourth channel from a plane.
-func (p *picture) setAlpha(alpha []uint8, stride int) {
+func (p *Picture) setAlpha(alpha []uint8, stride int) {
 	for y := range p.Height {
 		row, from := p.row(y), alpha[y*stride:]
 		for x := range p.Width {
@@ -156,7 +156,7 @@ func (p *picture) setAlpha(alpha []uint8, stride int) {
 }
 
 // fromPaletted looks each pixel up; the palette decides on the channels.
-func fromPaletted(img *image.Paletted) *picture {
+func fromPaletted(img *image.Paletted) *Picture {
 	var table [256][4]uint8 // beyond the palette: transparent, which cannot happen
 	colors := make([]uint8, 0, 4*256)
 	for i, c := range img.Palette[:min(len(img.Palette), 256)] {
@@ -192,7 +192,7 @@ func straight(c color.Color) [4]uint8 {
 }
 
 // fromCMYK mixes inks plainly, with Pillow's rounding.
-func fromCMYK(img *image.CMYK) *picture {
+func fromCMYK(img *image.CMYK) *Picture {
 	p := newPicture(img.Rect.Dx(), img.Rect.Dy(), 3)
 	for y := range p.Height {
 		dst, src := p.row(y), img.Pix[y*img.Stride:]

@@ -30,12 +30,12 @@ type header struct {
 	orientation int
 }
 
-// size is a width and a height in pixels.
-type size struct{ width, height int }
+// Size is a width and a height in pixels.
+type Size struct{ width, height int }
 
 // times is rounded up.
-func (s size) times(factor float64) size {
-	return size{int(math.Ceil(float64(s.width) * factor)), int(math.Ceil(float64(s.height) * factor))}
+func (s Size) times(factor float64) Size {
+	return Size{int(math.Ceil(float64(s.width) * factor)), int(math.Ceil(float64(s.height) * factor))}
 }
 
 // codec reads one image type.
@@ -44,41 +44,41 @@ type codec struct {
 	// header reads what decode is about to believe, and allocates little.
 	header func(data []byte) (header, error)
 	// decode reads the first picture, as it lies. It may panic.
-	decode func(data []byte) (*picture, error)
+	decode func(data []byte) (*Picture, error)
 	// native is how libvips reads the type; nil where it is no faster.
 	native *nativeCodec
 }
 
-// sealed is an image whose header has been read and found to be within bounds, and nothing else of it.
-type sealed struct {
+// Encoded is an image whose header has been read and found to be within bounds, and nothing else of it.
+type Encoded struct {
 	codec  *codec
 	header header
 	data   []byte
-	vips   *vips
-	// memory is where pictures come from; nil: the heap.
-	memory *arena
+	vips   *Vips
+	// Memory is where pictures come from; nil: the heap.
+	Memory *Arena
 }
 
-// inspect reads the header of an image of a type found by its first bytes: PNG, JPEG, GIF, WebP, BMP or TIFF, and with
+// Inspect reads the header of an image of a type found by its first bytes: PNG, JPEG, GIF, WebP, BMP or TIFF, and with
 // libvips AVIF or HEIC. It costs little. It returns ErrUnsupportedMediaType, ErrImageTooLarge (more than maxPixels) or
 // ErrInvalidImage, wrapped with what to tell the sender. Safe for concurrent use; the data are kept.
-func inspect(data []byte, maxPixels int, v *vips) (sealed, error) {
+func Inspect(data []byte, maxPixels int, v *Vips) (Encoded, error) {
 	c, err := sniff(data, v)
 	if err != nil {
-		return sealed{}, err
+		return Encoded{}, err
 	}
 	h, err := c.safeHeader(data)
 	if err != nil {
-		return sealed{}, c.explain(err)
+		return Encoded{}, c.explain(err)
 	}
-	return sealed{c, h, data, v, nil}, h.check(maxPixels)
+	return Encoded{c, h, data, v, nil}, h.check(maxPixels)
 }
 
-// pixels is what the header declares.
-func (s sealed) pixels() int { return s.header.width * s.header.height }
+// Pixels is what the header declares.
+func (s Encoded) Pixels() int { return s.header.width * s.header.height }
 
-// image is what the header tells of the image, upright.
-func (s sealed) image() Image {
+// Image is what the header tells of the Image, upright.
+func (s Encoded) Image() Image {
 	i := Image{ContentType: s.codec.contentType, Width: s.header.width, Height: s.header.height}
 	if s.header.orientation >= 5 {
 		i.Width, i.Height = i.Height, i.Width
@@ -86,15 +86,15 @@ func (s sealed) image() Image {
 	return i
 }
 
-// size is that of the whole picture, upright.
-func (s sealed) size() size {
-	i := s.image()
-	return size{i.Width, i.Height}
+// Size is that of the whole picture, upright.
+func (s Encoded) Size() Size {
+	i := s.Image()
+	return Size{i.Width, i.Height}
 }
 
-// decode reads the picture, of several the first, upright; where it is quicker in a smaller size, which is at least the
+// Decode reads the picture, of several the first, upright; where it is quicker in a smaller size, which is at least the
 // one that is enough. It returns ErrUnsupportedMediaType or ErrInvalidImage, as inspect does.
-func (s sealed) decode(enough size) (*picture, error) {
+func (s Encoded) Decode(enough Size) (*Picture, error) {
 	pic := s.decodeNative(enough)
 	if pic == nil {
 		var err error
@@ -107,7 +107,7 @@ func (s sealed) decode(enough size) (*picture, error) {
 		}
 	}
 	pic = pic.oriented(s.header.orientation)
-	pic.ContentType, pic.memory = s.codec.contentType, s.memory
+	pic.ContentType, pic.memory = s.codec.contentType, s.Memory
 	return pic, nil
 }
 
@@ -129,7 +129,7 @@ func (c *codec) safeHeader(data []byte) (h header, err error) {
 	return c.header(data)
 }
 
-func (c *codec) safeDecode(data []byte) (pic *picture, err error) {
+func (c *codec) safeDecode(data []byte) (pic *Picture, err error) {
 	defer recoverInto(&err)
 	return c.decode(data)
 }

@@ -35,7 +35,7 @@ func bmpHeader(data []byte) (header, error) {
 	return f.header, nil
 }
 
-func decodeBMP(data []byte) (*picture, error) {
+func decodeBMP(data []byte) (*Picture, error) {
 	f, err := readBMP(data)
 	if err != nil {
 		return nil, err

@@ -23,7 +23,7 @@ func (f *bmpFile) rows(take func(y int, row []byte)) error {
 	return nil
 }
 
-func (f *bmpFile) decodeIndexed() (*picture, error) {
+func (f *bmpFile) decodeIndexed() (*Picture, error) {
 	if err := f.rows(func(int, []byte) {}); err != nil { // before memory is taken
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (f *bmpFile) decodeIndexed() (*picture, error) {
 	return fromPaletted(img), nil
 }
 
-func (f *bmpFile) decodeDirect() (*picture, error) {
+func (f *bmpFile) decodeDirect() (*Picture, error) {
 	if err := f.rows(func(int, []byte) {}); err != nil {
 		return nil, err
 	}

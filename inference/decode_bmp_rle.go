@@ -4,7 +4,7 @@ import "image"
 
 // decodeRuns reads run-length encoding with 8 or 4 bits a pixel. Pixels that are skipped have the palette's first
 // colour.
-func (f *bmpFile) decodeRuns() (*picture, error) {
+func (f *bmpFile) decodeRuns() (*Picture, error) {
 	img := image.NewPaletted(image.Rect(0, 0, f.width, f.height), f.palette)
 	r := bmpRuns{bmpFile: f, img: img, src: f.pixels}
 	for !r.done {

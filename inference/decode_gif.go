@@ -49,7 +49,7 @@ func firstGIFFrame(data []byte) []byte {
 }
 
 // decodeGIF reads the first frame on its canvas, which is transparent where the frame does not reach.
-func decodeGIF(data []byte) (*picture, error) {
+func decodeGIF(data []byte) (*Picture, error) {
 	h, err := gifHeader(data)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func gifWithCanvas(data []byte, h header) io.Reader {
 }
 
 // onCanvas places the picture on a larger, transparent one.
-func (p *picture) onCanvas(width, height int, at image.Point) *picture {
+func (p *Picture) onCanvas(width, height int, at image.Point) *Picture {
 	canvas := newPicture(width, height, 4)
 	canvas.paste(p.withAlpha(), at.X, at.Y)
 	return canvas

@@ -45,7 +45,7 @@ func heifHeader(data []byte) (header, error) {
 	return header{width: s.width, height: s.height, orientation: 1}, nil
 }
 
-func decodeHEIF(data []byte) (*picture, error) {
+func decodeHEIF(data []byte) (*Picture, error) {
 	pic := decodeVips(vipsHEIF, data, 1, nil)
 	if pic == nil {
 		return nil, errHEIF

@@ -74,7 +74,7 @@ func nextSegment(data []byte, at *int) (marker byte, body []byte, err error) {
 	return 0, nil, errTruncated
 }
 
-func decodeJPEG(data []byte) (*picture, error) {
+func decodeJPEG(data []byte) (*Picture, error) {
 	img, err := jpeg.Decode(bytes.NewReader(data))
 	if err != nil && strings.Contains(err.Error(), "APP14") {
 		img, err = jpeg.Decode(asAdobe(data))

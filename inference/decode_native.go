@@ -32,9 +32,9 @@ var (
 )
 
 // decodeNative is decode by libvips; nil where there is none, where it is not the faster, or where it finds a fault.
-func (s sealed) decodeNative(enough size) *picture {
+func (s Encoded) decodeNative(enough Size) *Picture {
 	n := s.codec.native
-	if s.vips == nil || n == nil || s.pixels() < n.pixels || len(s.data) < n.bytes {
+	if s.vips == nil || n == nil || s.Pixels() < n.pixels || len(s.data) < n.bytes {
 		return nil
 	}
 	data := n.suited(s.data)
@@ -45,7 +45,7 @@ func (s sealed) decodeNative(enough size) *picture {
 	if n.shrinks {
 		shrink = s.header.shrink(enough)
 	}
-	pic := decodeVips(n.loader, data, shrink, s.memory)
+	pic := decodeVips(n.loader, data, shrink, s.Memory)
 	if pic == nil || !s.header.fits(pic, shrink) {
 		return nil
 	}
@@ -62,7 +62,7 @@ func (s sealed) decodeNative(enough size) *picture {
 }
 
 // shrink is the largest factor of libjpeg's that leaves enough.
-func (h header) shrink(enough size) int {
+func (h header) shrink(enough Size) int {
 	if h.orientation >= 5 {
 		enough.width, enough.height = enough.height, enough.width
 	}
@@ -74,7 +74,7 @@ func (h header) shrink(enough size) int {
 }
 
 // fits tells whether the picture has the size that the header says; a shrunk one may be rounded up or down.
-func (h header) fits(pic *picture, shrink int) bool {
+func (h header) fits(pic *Picture, shrink int) bool {
 	rounded := func(got, full int) bool { return got == full/shrink || got == (full+shrink-1)/shrink }
 	return rounded(pic.Width, h.width) && rounded(pic.Height, h.height)
 }

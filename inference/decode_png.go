@@ -33,7 +33,7 @@ func pngHeader(data []byte) (header, error) {
 
 // decodePNG takes the short way for the usual kinds, and the standard library's for the others and for broken files, so
 // that both kinds of file are judged the same.
-func decodePNG(data []byte) (*picture, error) {
+func decodePNG(data []byte) (*Picture, error) {
 	reader := pngReaders.Get().(*pngReader)
 	defer pngReaders.Put(reader)
 	defer reader.forget()

@@ -36,7 +36,7 @@ const (
 var pngChannels = [...]int{pngGrey: 1, pngRGB: 3, pngPalette: 1, pngGreyAlpha: 2, pngRGBA: 4}
 
 // decode gives nil where the file is unusual or broken in any way.
-func (r *pngReader) decode(data []byte) *picture {
+func (r *pngReader) decode(data []byte) *Picture {
 	r.width, r.height = int(binary.BigEndian.Uint32(data[16:])), int(binary.BigEndian.Uint32(data[20:]))
 	depth, kind, rest := data[24], data[25], string(data[26:pngHead])
 	if int(kind) >= len(pngChannels) || pngChannels[kind] == 0 || depth != 8 || rest != "\x00\x00\x00" {
@@ -110,7 +110,7 @@ func (r *pngReader) open() bool {
 }
 
 // readRows fills the picture; nothing may be left over. It inflates as many rows at once as fit in its memory.
-func (r *pngReader) readRows(pic *picture, kind byte) bool {
+func (r *pngReader) readRows(pic *Picture, kind byte) bool {
 	const most = 1 << 15
 	size := r.width*r.channels + 1
 	rows := min(max(most/size, 1), r.height)

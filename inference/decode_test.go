@@ -229,7 +229,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%d × %d × %d in %d bytes", pic.Width, pic.Height, pic.Channels, len(pic.Pix))
 		}
 		p := mnistLike()
-		if values := p.appendTensor(nil, pic); len(values) != 28*28 {
+		if values := p.AppendTensor(nil, pic); len(values) != 28*28 {
 			t.Fatalf("%d values", len(values))
 		}
 	})

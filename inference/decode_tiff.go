@@ -74,7 +74,7 @@ type tiffFile struct {
 	values []uint8
 }
 
-func decodeTIFF(data []byte) (*picture, error) {
+func decodeTIFF(data []byte) (*Picture, error) {
 	d, err := readIFD(data)
 	if err != nil {
 		return nil, err

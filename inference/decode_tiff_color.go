@@ -18,7 +18,7 @@ const (
 )
 
 // picture gives the samples their meaning.
-func (f *tiffFile) picture() (*picture, error) {
+func (f *tiffFile) picture() (*Picture, error) {
 	meaning := f.number(tagPhotometric, tiffBlackIsZero)
 	switch {
 	case meaning == tiffPalette && f.depth <= 8:
@@ -54,9 +54,9 @@ func (f *tiffFile) spread(invert bool) {
 }
 
 // rgba takes the colours, 1 or 3, and the alpha that may follow them.
-func (f *tiffFile) rgba(colors int) *picture {
+func (f *tiffFile) rgba(colors int) *Picture {
 	if f.samples == colors {
-		p := &picture{Image: Image{Width: f.width, Height: f.height}, Pix: f.values, Channels: colors}
+		p := &Picture{Image: Image{Width: f.width, Height: f.height}, Pix: f.values, Channels: colors}
 		if colors == 3 {
 			p.dropColor()
 		}
@@ -81,7 +81,7 @@ func (f *tiffFile) rgba(colors int) *picture {
 }
 
 // lookUp takes colours from the map, which holds 16 bits: all reds, all greens, all blues.
-func (f *tiffFile) lookUp() (*picture, error) {
+func (f *tiffFile) lookUp() (*Picture, error) {
 	colors := f.numbers(tagColorMap, 3<<8)
 	size := len(colors) / 3
 	pix := make([]uint8, 4*f.width*f.height)

@@ -123,7 +123,7 @@ func (f *webpFile) pixelSize() (width, height int, err error) {
 }
 
 // decodeWebP reads a still picture or the first frame of an animation, on its canvas.
-func decodeWebP(data []byte) (*picture, error) {
+func decodeWebP(data []byte) (*Picture, error) {
 	f, err := readWebP(data)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func decodeWebP(data []byte) (*picture, error) {
 	if err != nil {
 		return nil, err
 	}
-	var pic *picture
+	var pic *Picture
 	switch planes := img.(type) {
 	case *image.YCbCr:
 		pic = fromYCbCr(planes, webpColors)

@@ -14,7 +14,7 @@ type decoder struct {
 	small, large *permits[struct{}]
 	maxPixels    int
 	// vips reads photographs, where it is not nil.
-	vips *vips
+	vips *Vips
 }
 
 func newDecoder(cores, maxPixels int) *decoder {
@@ -25,13 +25,13 @@ func newDecoder(cores, maxPixels int) *decoder {
 
 // open reads an image's header and waits for a permit to decode it, which release gives back. It returns the errors of
 // inspect and of permits.acquire.
-func (d *decoder) open(ctx context.Context, data []byte) (image sealed, release func(), err error) {
-	image, err = inspect(data, d.maxPixels, d.vips)
+func (d *decoder) open(ctx context.Context, data []byte) (image Encoded, release func(), err error) {
+	image, err = Inspect(data, d.maxPixels, d.vips)
 	if err != nil {
 		return image, nil, err
 	}
 	lane := d.small
-	if image.pixels() >= largeImage {
+	if image.Pixels() >= largeImage {
 		lane = d.large
 	}
 	permit, err := lane.acquire(ctx)
@@ -54,14 +54,14 @@ func (d *decoder) decode(ctx context.Context, data []byte, input *imageInput, t 
 	}
 	defer release()
 	begin := time.Now()
-	t.memory.reset()
-	image.memory = &t.memory
-	pic, err := image.decode(input.enough(image.size()))
+	t.memory.Reset()
+	image.Memory = &t.memory
+	pic, err := image.Decode(input.Enough(image.Size()))
 	if err != nil {
 		return err
 	}
-	t.input = input.appendTensor(t.input[:0], pic)
-	result.Image = image.image()
+	t.input = input.AppendTensor(t.input[:0], pic)
+	result.Image = image.Image()
 	result.Timing = Timing{Decode: time.Since(begin), Queue: begin.Sub(start)}
 	return nil
 }

@@ -183,7 +183,7 @@ func (e *Engine) Thumbnail(
 		return nil, "", err
 	}
 	defer release()
-	return opened.thumbnail(size)
+	return opened.Thumbnail(size)
 }
 
 // Ready tells whether every model answers that is to: nil when each has its serving version READY. A model of which all

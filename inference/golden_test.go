@@ -34,8 +34,8 @@ func (c goldenCase) String() string {
 }
 
 // preprocessor gives 0 … 255 in NHWC, as the references are.
-func (c goldenCase) preprocessor() *preprocessor {
-	return &preprocessor{
+func (c goldenCase) preprocessor() *Preprocessor {
+	return &Preprocessor{
 		Width: c.Width, Height: c.Height, Layout: LayoutNHWC, Color: c.Color, Resize: c.Resize,
 		Filter: cmp.Or(c.Filter, FilterBicubic), Scale: 1, Mean: []float64{0}, Std: []float64{1},
 		Invert: c.Invert, Trim: c.Trim, Margin: c.Margin,
@@ -52,7 +52,7 @@ func (c goldenCase) values(t *testing.T) []float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c.preprocessor().appendTensor(nil, pic)
+	return c.preprocessor().AppendTensor(nil, pic)
 }
 
 // TestGolden holds decoding and pre-processing to what Pillow makes of the same files; testdata/golden/make_golden.py
@@ -65,7 +65,7 @@ func TestGolden(t *testing.T) {
 	}
 	exact := 0
 	for _, c := range cases {
-		size := c.Width * c.Height * (&preprocessor{Color: c.Color}).channels()
+		size := c.Width * c.Height * (&Preprocessor{Color: c.Color}).Channels()
 		want := expected[:size]
 		expected = expected[size:]
 		t.Run(c.String(), func(t *testing.T) {

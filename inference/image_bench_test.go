@@ -10,7 +10,7 @@ import (
 )
 
 // tensorBenchmark decodes and pre-processes data over and over.
-func tensorBenchmark(b *testing.B, data []byte, p *preprocessor, v *vips) {
+func tensorBenchmark(b *testing.B, data []byte, p *Preprocessor, v *Vips) {
 	b.Helper()
 	tensor := tensorOf(b, data, p, v)
 	b.ReportAllocs()
@@ -23,27 +23,27 @@ func tensorBenchmark(b *testing.B, data []byte, p *preprocessor, v *vips) {
 }
 
 // tensorOf decodes and pre-processes data each time it is called, as a decoder does. The last must be as the first.
-func tensorOf(b *testing.B, data []byte, p *preprocessor, v *vips) func() {
+func tensorOf(b *testing.B, data []byte, p *Preprocessor, v *Vips) func() {
 	b.Helper()
-	var memory arena
+	var memory Arena
 	var values, first []float32
 	b.Cleanup(func() {
-		if len(values) != p.Width*p.Height*p.channels() || !slices.Equal(values, first) {
+		if len(values) != p.Width*p.Height*p.Channels() || !slices.Equal(values, first) {
 			b.Errorf("%d values, the first time %d others", len(values), len(first))
 		}
 	})
 	return func() {
-		image, err := inspect(data, 50_000_000, v)
+		image, err := Inspect(data, 50_000_000, v)
 		if err != nil {
 			b.Fatal(err)
 		}
-		memory.reset()
-		image.memory = &memory
-		pic, err := image.decode(p.enough(image.size()))
+		memory.Reset()
+		image.Memory = &memory
+		pic, err := image.Decode(p.Enough(image.Size()))
 		if err != nil {
 			b.Fatal(err)
 		}
-		values = p.appendTensor(values[:0], pic)
+		values = p.AppendTensor(values[:0], pic)
 		if first == nil {
 			first = slices.Clone(values)
 		}
@@ -55,7 +55,7 @@ func BenchmarkPNG28(b *testing.B) {
 }
 
 // untrimmed only resizes and scales.
-func untrimmed() *preprocessor {
+func untrimmed() *Preprocessor {
 	p := mnistLike()
 	p.Trim, p.Margin, p.Invert = false, 0, InvertNever
 	return p
@@ -78,14 +78,14 @@ func BenchmarkJPEG12M(b *testing.B) { photographBenchmark(b, 4000, 3000) }
 func photographBenchmark(b *testing.B, width, height int) {
 	b.Helper()
 	data := jpegOf(b, photograph(b, width, height))
-	for name, v := range map[string]*vips{"libvips": testVips(b), "go": nil} {
+	for name, v := range map[string]*Vips{"libvips": testVips(b), "go": nil} {
 		b.Run(name, func(b *testing.B) { tensorBenchmark(b, data, imageNetLike(), v) })
 	}
 }
 
 // imageNetLike prepares as most models of photographs want it.
-func imageNetLike() *preprocessor {
-	return &preprocessor{
+func imageNetLike() *Preprocessor {
+	return &Preprocessor{
 		Width: 224, Height: 224, Layout: LayoutNCHW, Color: ColorRGB, Resize: ResizeStretch, Filter: FilterBicubic,
 		Scale: 1.0 / 255, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}, Invert: InvertNever,
 	}
@@ -109,16 +109,16 @@ func BenchmarkNative(b *testing.B) {
 }
 
 // nativeBenchmark decodes in full, by libvips however small the picture is.
-func nativeBenchmark(b *testing.B, name string, data []byte, v *vips) {
+func nativeBenchmark(b *testing.B, name string, data []byte, v *Vips) {
 	b.Helper()
-	s, err := inspect(data, testPixels<<1, v)
+	s, err := Inspect(data, testPixels<<1, v)
 	if err != nil {
 		b.Fatal(err)
 	}
 	s = fromAnySize(s)
 	b.Run(name+"/libvips", func(b *testing.B) {
 		for b.Loop() {
-			if s.decodeNative(s.size()) == nil {
+			if s.decodeNative(s.Size()) == nil {
 				b.Fatal("not read")
 			}
 		}
@@ -126,7 +126,7 @@ func nativeBenchmark(b *testing.B, name string, data []byte, v *vips) {
 	s.vips = nil
 	b.Run(name+"/go", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := s.decode(s.size()); err != nil {
+			if _, err := s.Decode(s.Size()); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -134,7 +134,7 @@ func nativeBenchmark(b *testing.B, name string, data []byte, v *vips) {
 }
 
 // photograph is a picture with the details of one: laid out of a smaller one, or that made smaller.
-func photograph(b *testing.B, width, height int) *picture {
+func photograph(b *testing.B, width, height int) *Picture {
 	b.Helper()
 	pic, err := decode(photographs(b)["420.jpg"], testPixels<<1)
 	if err != nil {
@@ -152,7 +152,7 @@ func photograph(b *testing.B, width, height int) *picture {
 	return wall
 }
 
-func jpegOf(b *testing.B, pic *picture) []byte {
+func jpegOf(b *testing.B, pic *Picture) []byte {
 	b.Helper()
 	var out bytes.Buffer
 	if err := jpeg.Encode(&out, pic.image(), &jpeg.Options{Quality: 85}); err != nil {
@@ -161,7 +161,7 @@ func jpegOf(b *testing.B, pic *picture) []byte {
 	return out.Bytes()
 }
 
-func pngOf(b *testing.B, pic *picture) []byte {
+func pngOf(b *testing.B, pic *Picture) []byte {
 	b.Helper()
 	var out bytes.Buffer
 	if err := png.Encode(&out, pic.image()); err != nil {

@@ -11,7 +11,7 @@ import (
 
 // imageInput is how a version takes a picture: which input, of what datatype and shape, prepared in what way.
 type imageInput struct {
-	preprocessor
+	Preprocessor
 	// index of the input among the model's.
 	index    int
 	datatype string
@@ -71,8 +71,8 @@ func (in *imageInput) setColor(c *config, shape []int, where axes) error {
 	case in.Color == "":
 		in.Color = map[int]Color{1: ColorGray, 3: ColorRGB, 4: ColorRGBA}[channels]
 	}
-	if in.channels() != channels {
-		return c.errorf("input.color", "%s has %d channels, the model takes %d", in.Color, in.channels(), channels)
+	if in.Channels() != channels {
+		return c.errorf("input.color", "%s has %d channels, the model takes %d", in.Color, in.Channels(), channels)
 	}
 	return nil
 }
@@ -106,7 +106,7 @@ func (in *imageInput) setShape(_ *config, shape []int, where axes) error {
 		in.shape[where.height], in.shape[where.width] = in.Height, in.Width
 	}
 	if where.channel >= 0 {
-		in.shape[where.channel] = in.channels()
+		in.shape[where.channel] = in.Channels()
 	}
 	if where.batch >= 0 {
 		in.shape[where.batch] = shape[where.batch]
@@ -161,8 +161,8 @@ func (in *imageInput) setValues(c *config, _ []int, _ axes) error {
 		if given.values == nil {
 			continue
 		}
-		if n := len(given.values); n != 1 && n != in.channels() {
-			return c.errorf(given.key, "%d values for %d channels", n, in.channels())
+		if n := len(given.values); n != 1 && n != in.Channels() {
+			return c.errorf(given.key, "%d values for %d channels", n, in.Channels())
 		}
 		*given.target = given.values
 	}

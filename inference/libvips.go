@@ -10,11 +10,11 @@ import (
 	"runtime"
 )
 
-// vips is what an engine knows of the process's libvips. nil is none: then Go's decoders read everything.
-type vips struct {
-	path, version string
-	// avif and heic say what this build of it decodes.
-	avif, heic bool
+// Vips is what an engine knows of the process's libvips. nil is none: then Go's decoders read everything.
+type Vips struct {
+	Path, Version string
+	// AVIF and HEIC say what this build of it decodes.
+	AVIF, HEIC bool
 }
 
 var vipsLibrary = nativeLibrary{
@@ -34,7 +34,7 @@ var (
 // openVipsLibrary loads libvips: the one at the path, none where that is `off`, or where it is empty the one that is
 // found as FindLibrary finds ONNX Runtime's. Only one that was asked for and cannot be had is an error; the log tells
 // which it is.
-func openVipsLibrary(ctx context.Context, explicit string, log *slog.Logger) (*vips, error) {
+func openVipsLibrary(ctx context.Context, explicit string, log *slog.Logger) (*Vips, error) {
 	if explicit == "off" {
 		log.InfoContext(ctx, "no libvips", "reason", "it is off")
 		return nil, nil
@@ -48,7 +48,7 @@ func openVipsLibrary(ctx context.Context, explicit string, log *slog.Logger) (*v
 	} else if !isFile(found) {
 		return nil, fmt.Errorf("--libvips: %s is no file", found)
 	}
-	v, err := newVips(found)
+	v, err := OpenVips(found)
 	switch {
 	case err != nil && explicit != "":
 		return nil, fmt.Errorf("--libvips: %w", err)
@@ -56,43 +56,43 @@ func openVipsLibrary(ctx context.Context, explicit string, log *slog.Logger) (*v
 		log.WarnContext(ctx, "no libvips", "reason", err.Error())
 		return nil, nil
 	}
-	log.InfoContext(ctx, "libvips", "version", v.version, "path", v.path, "avif", v.avif, "heic", v.heic)
+	log.InfoContext(ctx, "libvips", "version", v.Version, "path", v.Path, "avif", v.AVIF, "heic", v.HEIC)
 	return v, nil
 }
 
-// newVips loads the library and finds out what it can do.
-func newVips(file string) (*vips, error) {
+// OpenVips loads the library and finds out what it can do.
+func OpenVips(file string) (*Vips, error) {
 	file, err := filepath.Abs(file)
 	if err != nil {
 		return nil, err
 	}
-	v := &vips{path: file}
-	if v.version, err = loadVips(file); err != nil {
+	v := &Vips{Path: file}
+	if v.Version, err = loadVips(file); err != nil {
 		return nil, err
 	}
-	v.avif = decodeVips(vipsHEIF, probeAVIF, 1, nil) != nil
-	v.heic = decodeVips(vipsHEIF, probeHEIC, 1, nil) != nil
+	v.AVIF = decodeVips(vipsHEIF, probeAVIF, 1, nil) != nil
+	v.HEIC = decodeVips(vipsHEIF, probeHEIC, 1, nil) != nil
 	return v, nil
 }
 
 // readTypes are the types that are read, for messages.
-func (v *vips) readTypes() string {
+func (v *Vips) readTypes() string {
 	switch {
-	case v == nil || !v.avif:
+	case v == nil || !v.AVIF:
 		return "PNG, JPEG, GIF, WebP, BMP and TIFF are"
-	case !v.heic:
+	case !v.HEIC:
 		return "PNG, JPEG, GIF, WebP, AVIF, BMP and TIFF are"
 	}
 	return "PNG, JPEG, GIF, WebP, AVIF, HEIC, BMP and TIFF are"
 }
 
 // reads returns ErrUnsupportedMediaType where a type that libvips alone can read is not read.
-func (v *vips) reads(c *codec) error {
+func (v *Vips) reads(c *codec) error {
 	switch {
 	case v == nil:
 		return fmt.Errorf("%w: this is %s, which needs libvips, and this server runs without it; %s read",
 			ErrUnsupportedMediaType, c.name, v.readTypes())
-	case c == avifCodec && !v.avif, c == heicCodec && !v.heic:
+	case c == avifCodec && !v.AVIF, c == heicCodec && !v.HEIC:
 		return fmt.Errorf("%w: this is %s, which this server's libvips does not decode; %s read",
 			ErrUnsupportedMediaType, c.name, v.readTypes())
 	}

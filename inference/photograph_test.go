@@ -18,7 +18,7 @@ import (
 const modelSide = 8
 
 // testVips is the libvips that npm brought.
-func testVips(tb testing.TB) *vips {
+func testVips(tb testing.TB) *Vips {
 	tb.Helper()
 	v, err := openVipsLibrary(tb.Context(), "", slog.New(slog.DiscardHandler))
 	if err != nil || v == nil {
@@ -28,17 +28,17 @@ func testVips(tb testing.TB) *vips {
 }
 
 // decodeCase decodes a photograph as much smaller as the case allows. It tells by how much.
-func (c goldenCase) decodeCase(t *testing.T, data []byte, v *vips) (pic *picture, shrink int) {
+func (c goldenCase) decodeCase(t *testing.T, data []byte, v *Vips) (pic *Picture, shrink int) {
 	t.Helper()
-	s, err := inspect(data, testPixels<<1, v)
+	s, err := Inspect(data, testPixels<<1, v)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pic, err = s.decode(c.preprocessor().enough(s.size()))
+	pic, err = s.Decode(c.preprocessor().Enough(s.Size()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return pic, rounded(float64(s.image().Width) / float64(pic.Width))
+	return pic, rounded(float64(s.Image().Width) / float64(pic.Width))
 }
 
 // TestPhotographs holds what is read with and without libvips to what Pillow makes of the same files;
@@ -50,17 +50,17 @@ func TestPhotographs(t *testing.T) {
 	shrunk := map[int]int{}
 	worstMean, worstCase := 0.0, goldenCase{}
 	for _, c := range cases {
-		size := c.Width * c.Height * c.preprocessor().channels()
+		size := c.Width * c.Height * c.preprocessor().Channels()
 		want := expected[:size]
 		expected = expected[size:]
-		for name, v := range map[string]*vips{"libvips": testVips(t), "Go": nil} {
+		for name, v := range map[string]*Vips{"libvips": testVips(t), "Go": nil} {
 			if v == nil && (filepath.Ext(c.Image) == ".avif" || c.Width != modelSide) {
 				continue // TestGolden holds Go's decoders to Pillow's
 			}
 			t.Run(name+" "+c.String(), func(t *testing.T) {
 				pic, shrink := c.decodeCase(t, images[c.Image], v)
 				shrunk[shrink]++
-				worst, mean, _ := distance(t, c.preprocessor().appendTensor(nil, pic), want, tolerance)
+				worst, mean, _ := distance(t, c.preprocessor().AppendTensor(nil, pic), want, tolerance)
 				if mean > tolerance || (c.Compare == "each" && worst > tolerance) {
 					t.Errorf("worst %.0f of 255, mean %.3f, decoded %d times smaller", worst, mean, shrink)
 				}
@@ -85,20 +85,20 @@ func TestNativeIsUsed(t *testing.T) {
 		"420.jpg", "444-progressive.jpg", "grey.jpg", "lossy.webp", "lossy-alpha.webp", "lossless.webp", "rgb.png",
 		"rgba.png",
 	} {
-		s, err := inspect(images[name], testPixels<<1, v)
+		s, err := Inspect(images[name], testPixels<<1, v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.decodeNative(s.size()) == nil {
+		if s.decodeNative(s.Size()) == nil {
 			t.Errorf("%s was left to Go's decoder", name)
 		}
 	}
 	for _, name := range []string{"digit-28.png", "digit-280.png", "scene.png", "444.jpg"} {
-		s, err := inspect(goldenImages(t)[name], testPixels, v)
+		s, err := Inspect(goldenImages(t)[name], testPixels, v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.decodeNative(s.size()) != nil {
+		if s.decodeNative(s.Size()) != nil {
 			t.Errorf("%s was not left to Go's decoder", name)
 		}
 	}
@@ -109,17 +109,17 @@ func TestNativeIsUsed(t *testing.T) {
 func TestNativeAgrees(t *testing.T) {
 	v, read := testVips(t), 0
 	for name, data := range goldenImages(t) {
-		s, err := inspect(data, testPixels, v)
+		s, err := Inspect(data, testPixels, v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		pic := fromAnySize(s).decodeNative(s.size())
+		pic := fromAnySize(s).decodeNative(s.Size())
 		if pic == nil {
 			continue
 		}
 		read++
 		s.vips = nil
-		want, err := s.decode(s.size())
+		want, err := s.Decode(s.Size())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestNativeAgrees(t *testing.T) {
 }
 
 // fromAnySize has small images read by libvips too.
-func fromAnySize(s sealed) sealed {
+func fromAnySize(s Encoded) Encoded {
 	if s.codec.native != nil {
 		c, n := *s.codec, *s.codec.native
 		n.pixels, n.bytes = 0, 0
@@ -185,13 +185,13 @@ func TestTopClass(t *testing.T) {
 	}
 	cases, expected := loadGolden(t, "photographs.json", "photographs.gz")
 	for _, c := range cases {
-		size := c.Width * c.Height * c.preprocessor().channels()
+		size := c.Width * c.Height * c.preprocessor().Channels()
 		want := expected[:size]
 		expected = expected[size:]
 		if c.Width != modelSide {
 			continue
 		}
-		tensor := picture{Image: Image{Width: modelSide, Height: modelSide}, Pix: slices.Clone(want), Channels: 3}
+		tensor := Picture{Image: Image{Width: modelSide, Height: modelSide}, Pix: slices.Clone(want), Channels: 3}
 		var file bytes.Buffer
 		if err := png.Encode(&file, tensor.image()); err != nil {
 			t.Fatal(err)
@@ -209,18 +209,18 @@ func TestTopClass(t *testing.T) {
 
 func TestAVIFNeedsLibvips(t *testing.T) {
 	avif := photographs(t)["420.avif"]
-	_, err := inspect(avif, testPixels, nil)
+	_, err := Inspect(avif, testPixels, nil)
 	if !errors.Is(err, ErrUnsupportedMediaType) || !strings.Contains(err.Error(), "libvips") {
 		t.Errorf("without libvips: %v", err)
 	}
-	s, err := inspect(avif, testPixels, testVips(t))
+	s, err := Inspect(avif, testPixels, testVips(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.image(); got != (Image{"image/avif", 640, 480}) {
+	if got := s.Image(); got != (Image{"image/avif", 640, 480}) {
 		t.Errorf("%+v", got)
 	}
-	if _, err := inspect(avif, 640*480-1, testVips(t)); !errors.Is(err, ErrImageTooLarge) {
+	if _, err := Inspect(avif, 640*480-1, testVips(t)); !errors.Is(err, ErrImageTooLarge) {
 		t.Errorf("a pixel more than allowed: %v", err)
 	}
 }
@@ -228,10 +228,10 @@ func TestAVIFNeedsLibvips(t *testing.T) {
 // TestHEICIsReadOrRefused by what the library can decode.
 func TestHEICIsReadOrRefused(t *testing.T) {
 	v := testVips(t)
-	s, err := inspect(probeHEIC, testPixels, v)
-	if v.heic {
-		if err != nil || s.image() != (Image{"image/heic", 16, 16}) {
-			t.Errorf("%+v, %v", s.image(), err)
+	s, err := Inspect(probeHEIC, testPixels, v)
+	if v.HEIC {
+		if err != nil || s.Image() != (Image{"image/heic", 16, 16}) {
+			t.Errorf("%+v, %v", s.Image(), err)
 		}
 		return
 	}
@@ -246,8 +246,8 @@ func TestHEIFHeaderLies(t *testing.T) {
 	at := bytes.Index(data, []byte("ispe")) + 8
 	for _, side := range []byte{1, 16} {
 		copy(data[at:], []byte{0, 0, side, 0, 0, 0, side, 0})
-		if s, err := inspect(data, 50_000_000, testVips(t)); err == nil {
-			if _, err = s.decode(s.size()); !errors.Is(err, ErrInvalidImage) {
+		if s, err := Inspect(data, 50_000_000, testVips(t)); err == nil {
+			if _, err = s.Decode(s.Size()); !errors.Is(err, ErrInvalidImage) {
 				t.Errorf("%d × %d: %v", s.header.width, s.header.height, err)
 			}
 		}
@@ -281,11 +281,11 @@ func TestBrokenPhotographs(t *testing.T) {
 }
 
 // outcome is what decoding tells.
-func outcome(t *testing.T, data []byte, v *vips) string {
+func outcome(t *testing.T, data []byte, v *Vips) string {
 	t.Helper()
-	s, err := inspect(data, testPixels, v)
+	s, err := Inspect(data, testPixels, v)
 	if err == nil {
-		_, err = s.decode(size{20, 20})
+		_, err = s.Decode(Size{20, 20})
 	}
 	for _, kind := range []error{ErrInvalidImage, ErrUnsupportedMediaType, ErrImageTooLarge} {
 		if errors.Is(err, kind) {
@@ -306,9 +306,9 @@ func TestCutOffPhotographs(t *testing.T) {
 			if name == "sequence.avif" && length > len(data)/2 { // its first picture is whole
 				continue
 			}
-			s, err := inspect(data[:length], testPixels<<1, v)
+			s, err := Inspect(data[:length], testPixels<<1, v)
 			if err == nil {
-				_, err = s.decode(size{20, 20})
+				_, err = s.Decode(Size{20, 20})
 			}
 			if !errors.Is(err, ErrInvalidImage) {
 				t.Errorf("%s, %d of %d bytes: %v", name, length, len(data), err)
@@ -320,18 +320,18 @@ func TestCutOffPhotographs(t *testing.T) {
 func TestShrink(t *testing.T) {
 	for _, c := range []struct {
 		width, height, orientation int
-		enough                     size
+		enough                     Size
 		want                       int
 	}{
-		{4000, 3000, 1, size{336, 336}, 8},
-		{4000, 3000, 1, size{500, 375}, 8},
-		{4000, 3000, 1, size{501, 375}, 4},
-		{4000, 3000, 1, size{400, 400}, 4},
-		{4000, 3000, 6, size{375, 500}, 8},
-		{4000, 3000, 6, size{500, 375}, 4},
-		{4000, 3000, 1, size{4000, 3000}, 1},
-		{4000, 3000, 1, size{9000, 3000}, 1},
-		{7, 7, 1, size{1, 1}, 4},
+		{4000, 3000, 1, Size{336, 336}, 8},
+		{4000, 3000, 1, Size{500, 375}, 8},
+		{4000, 3000, 1, Size{501, 375}, 4},
+		{4000, 3000, 1, Size{400, 400}, 4},
+		{4000, 3000, 6, Size{375, 500}, 8},
+		{4000, 3000, 6, Size{500, 375}, 4},
+		{4000, 3000, 1, Size{4000, 3000}, 1},
+		{4000, 3000, 1, Size{9000, 3000}, 1},
+		{7, 7, 1, Size{1, 1}, 4},
 	} {
 		h := header{c.width, c.height, c.orientation}
 		if got := h.shrink(c.enough); got != c.want {
@@ -342,21 +342,21 @@ func TestShrink(t *testing.T) {
 
 // TestSinglePixelsCount: where they do, the whole picture is decoded.
 func TestSinglePixelsCount(t *testing.T) {
-	full := size{4000, 3000}
-	for _, p := range []*preprocessor{
+	full := Size{4000, 3000}
+	for _, p := range []*Preprocessor{
 		{Filter: FilterBicubic, Trim: true}, {Filter: FilterBicubic, Invert: InvertAuto}, {Filter: FilterNearest},
 	} {
 		p.Width, p.Height = 224, 224
-		if got := p.enough(full); got != full {
+		if got := p.Enough(full); got != full {
 			t.Errorf("%s, trim %t, invert %s: %v", p.Filter, p.Trim, p.Invert, got)
 		}
 	}
-	p := preprocessor{Width: 224, Height: 224, Filter: FilterBicubic}
-	for how, want := range map[Resize]size{
+	p := Preprocessor{Width: 224, Height: 224, Filter: FilterBicubic}
+	for how, want := range map[Resize]Size{
 		ResizeStretch: {336, 336}, ResizeContain: {336, 252}, ResizeCover: {449, 336},
 	} {
 		p.Resize = how
-		if got := p.enough(full); got != want {
+		if got := p.Enough(full); got != want {
 			t.Errorf("%s: %v, want %v", how, got, want)
 		}
 	}
@@ -381,11 +381,11 @@ func TestThumbnailOfPhotograph(t *testing.T) {
 	for name, want := range map[string]image.Point{
 		"420.jpg": {100, 75}, "exif-6.jpg": {75, 100}, "420.avif": {100, 75}, "alpha.avif": {100, 75},
 	} {
-		s, err := inspect(photographs(t)[name], testPixels<<1, v)
+		s, err := Inspect(photographs(t)[name], testPixels<<1, v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, _, err := s.thumbnail(100)
+		data, _, err := s.Thumbnail(100)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -412,7 +412,7 @@ func TestOpenLibvips(t *testing.T) {
 		t.Errorf("no library: %v", err)
 	}
 	v := testVips(t)
-	if again, err := openVipsLibrary(t.Context(), v.path, log); err != nil || again.version != v.version {
+	if again, err := openVipsLibrary(t.Context(), v.Path, log); err != nil || again.Version != v.Version {
 		t.Errorf("again: %v, %v", again, err)
 	}
 }

@@ -1,7 +1,7 @@
 package inference
 
-// picture is a decoded image: 8 bits a channel, not premultiplied, after EXIF orientation. Its owner may change Pix.
-type picture struct {
+// Picture is a decoded image: 8 bits a channel, not premultiplied, after EXIF orientation. Its owner may change Pix.
+type Picture struct {
 	Image
 	// Pix holds the rows from the top, tightly packed, the channels of a pixel side by side.
 	Pix []uint8
@@ -11,11 +11,11 @@ type picture struct {
 	// belong to it, or a part be missing. The zero value is all of the picture.
 	shrunk area
 	// memory is where pictures that are made of this one come from; nil: the heap.
-	memory *arena
+	memory *Arena
 }
 
-func newPicture(width, height, channels int) *picture {
-	return &picture{
+func newPicture(width, height, channels int) *Picture {
+	return &Picture{
 		Image:    Image{Width: width, Height: height},
 		Pix:      make([]uint8, width*height*channels),
 		Channels: channels,
@@ -23,7 +23,7 @@ func newPicture(width, height, channels int) *picture {
 }
 
 // another is a picture whose pixels are anything, to be made of this one.
-func (p *picture) another(width, height, channels int) *picture {
+func (p *Picture) another(width, height, channels int) *Picture {
 	if p.memory == nil {
 		return newPicture(width, height, channels)
 	}
@@ -31,7 +31,7 @@ func (p *picture) another(width, height, channels int) *picture {
 }
 
 // fill gives every pixel one colour, a value a channel.
-func (p *picture) fill(color []uint8) *picture {
+func (p *Picture) fill(color []uint8) *Picture {
 	if len(p.Pix) == 0 {
 		return p
 	}
@@ -42,14 +42,14 @@ func (p *picture) fill(color []uint8) *picture {
 }
 
 // row is the y-th row's bytes.
-func (p *picture) row(y int) []uint8 {
+func (p *Picture) row(y int) []uint8 {
 	stride := p.Width * p.Channels
 	return p.Pix[y*stride : (y+1)*stride : (y+1)*stride]
 }
 
 // paste copies what of src lies inside p, src's top left corner at (left, top), which may be negative. Both have the
 // same channels.
-func (p *picture) paste(src *picture, left, top int) {
+func (p *Picture) paste(src *Picture, left, top int) {
 	x0, x1 := max(left, 0), min(left+src.Width, p.Width)
 	if x0 >= x1 {
 		return
@@ -62,7 +62,7 @@ func (p *picture) paste(src *picture, left, top int) {
 
 // oriented is the picture that an EXIF orientation (1 to 8) asks to show; any other value changes nothing.
 // The names of the values are in the EXIF 2.32 standard, section 4.6.4, tag 274.
-func (p *picture) oriented(orientation int) *picture {
+func (p *Picture) oriented(orientation int) *Picture {
 	w, h := p.Width, p.Height
 	var start, right, down int // the source pixel of the first one, and the steps to the next column and row
 	switch orientation {
@@ -96,7 +96,7 @@ func (p *picture) oriented(orientation int) *picture {
 }
 
 // turnedArea is the image's area in the pixels of oriented.
-func (p *picture) turnedArea(orientation int) area {
+func (p *Picture) turnedArea(orientation int) area {
 	a := p.shrunk
 	if a == (area{}) {
 		return a
@@ -131,7 +131,7 @@ func copyStepped(dst, src []uint8, index, step, channels int) {
 }
 
 // opaque is the picture over white: grey or RGB. It is p itself where p has no alpha.
-func (p *picture) opaque() *picture {
+func (p *Picture) opaque() *Picture {
 	if p.Channels != 4 {
 		return p
 	}
@@ -158,7 +158,7 @@ func overWhite(v uint8, alpha uint32) uint8 {
 
 // dropToGrey keeps the first channel of a picture whose colour channels are equal: everything later is then cheaper,
 // and the same, since the luma of R=G=B is that value.
-func (p *picture) dropToGrey() {
+func (p *Picture) dropToGrey() {
 	n := p.Width * p.Height
 	for i, j := 0, 0; i < n; i, j = i+1, j+p.Channels {
 		p.Pix[i] = p.Pix[j]

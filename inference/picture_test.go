@@ -116,6 +116,6 @@ func TestPasteClips(t *testing.T) {
 }
 
 // filledPicture has one colour everywhere.
-func filledPicture(width, height int, color []uint8) *picture {
+func filledPicture(width, height int, color []uint8) *Picture {
 	return newPicture(width, height, len(color)).fill(color)
 }

@@ -58,8 +58,8 @@ const (
 	InvertAuto   Invert = "auto"
 )
 
-// preprocessor turns pictures into a model's input. Its fields are those of `input` in config.yaml, all set.
-type preprocessor struct {
+// Preprocessor turns pictures into a model's input. Its fields are those of `input` in config.yaml, all set.
+type Preprocessor struct {
 	// Width and Height are the model's, in pixels, margins included.
 	Width, Height int
 	Layout        Layout
@@ -81,8 +81,8 @@ type preprocessor struct {
 	tables   [4][2][256]float32
 }
 
-// channels is the number that Color has.
-func (p *preprocessor) channels() int {
+// Channels is the number that Color has.
+func (p *Preprocessor) Channels() int {
 	switch p.Color {
 	case ColorGray:
 		return 1
@@ -92,10 +92,10 @@ func (p *preprocessor) channels() int {
 	return 3
 }
 
-// appendTensor appends the picture as Height × Width × channels FP32 values in the preprocessor's layout, without the
+// AppendTensor appends the picture as Height × Width × channels FP32 values in the preprocessor's layout, without the
 // batch dimension. Up to the scaling all values have 8 bits; inference/training/preprocess.py does the same.
 // Safe for concurrent use; pic is not changed, and the fields must not change after the first call.
-func (p *preprocessor) appendTensor(dst []float32, pic *picture) []float32 {
+func (p *Preprocessor) AppendTensor(dst []float32, pic *Picture) []float32 {
 	if p.Color != ColorRGBA {
 		pic = pic.opaque()
 	}
@@ -109,7 +109,7 @@ func (p *preprocessor) appendTensor(dst []float32, pic *picture) []float32 {
 }
 
 // fitted trims and resizes to the model's size.
-func (p *preprocessor) fitted(pic *picture, border uint8) *picture {
+func (p *Preprocessor) fitted(pic *Picture, border uint8) *Picture {
 	background := black(pic.Channels)
 	if p.Trim {
 		background = pic.borderColor(border)
@@ -142,15 +142,15 @@ func black(channels int) []uint8 { return opaqueBlack[:channels] }
 // seen. FilterArea shows most; FilterNearest takes single pixels of the whole picture.
 var reserves = map[Filter]float64{FilterBicubic: 1.5, FilterBilinear: 1.5, FilterLanczos: 1.5, FilterArea: 4}
 
-// enough is the size from which on a picture of the given size may be decoded smaller than it is: the whole size where
+// Enough is the size from which on a picture of the given size may be decoded smaller than it is: the whole size where
 // single pixels count.
-func (p *preprocessor) enough(full size) size {
+func (p *Preprocessor) Enough(full Size) Size {
 	reserve, ok := reserves[p.Filter]
 	if !ok || p.Trim || p.Invert == InvertAuto {
 		return full
 	}
 	whole := areaOf(full)
-	need := size{p.Width - 2*p.Margin, p.Height - 2*p.Margin}
+	need := Size{p.Width - 2*p.Margin, p.Height - 2*p.Margin}
 	switch p.Resize {
 	case ResizeContain:
 		need.width, need.height = containedSize(whole, need.width, need.height)

@@ -7,31 +7,31 @@ import (
 )
 
 // mnistLike is the pre-processing of the embedded model's kind.
-func mnistLike() *preprocessor {
-	return &preprocessor{
+func mnistLike() *Preprocessor {
+	return &Preprocessor{
 		Width: 28, Height: 28, Layout: LayoutNCHW, Color: ColorGray, Resize: ResizeStretch, Filter: FilterBicubic,
 		Scale: 1.0 / 255, Mean: []float64{0}, Std: []float64{1}, Invert: InvertAuto, Trim: true, Margin: 4,
 	}
 }
 
 // plain keeps a picture's size and values.
-func plain(width, height int, color Color, layout Layout) *preprocessor {
-	return &preprocessor{
+func plain(width, height int, color Color, layout Layout) *Preprocessor {
+	return &Preprocessor{
 		Width: width, Height: height, Layout: layout, Color: color, Resize: ResizeStretch, Filter: FilterBicubic,
 		Scale: 1, Mean: []float64{0}, Std: []float64{1}, Invert: InvertNever,
 	}
 }
 
-func twoPixels() *picture {
-	return &picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{10, 20, 30, 40, 50, 60}, Channels: 3}
+func twoPixels() *Picture {
+	return &Picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{10, 20, 30, 40, 50, 60}, Channels: 3}
 }
 
 func TestLayoutAndColor(t *testing.T) {
-	grey := &picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{7, 9}, Channels: 1}
-	fading := &picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{10, 20, 30, 0, 40, 50, 60, 255}, Channels: 4}
+	grey := &Picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{7, 9}, Channels: 1}
+	fading := &Picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{10, 20, 30, 0, 40, 50, 60, 255}, Channels: 4}
 	cases := []struct {
 		name   string
-		pic    *picture
+		pic    *Picture
 		color  Color
 		layout Layout
 		want   []float32
@@ -49,7 +49,7 @@ func TestLayoutAndColor(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := plain(2, 1, c.color, c.layout).appendTensor(nil, c.pic)
+			got := plain(2, 1, c.color, c.layout).AppendTensor(nil, c.pic)
 			if !slices.Equal(got, c.want) {
 				t.Errorf("%v, want %v", got, c.want)
 			}
@@ -60,7 +60,7 @@ func TestLayoutAndColor(t *testing.T) {
 func TestScale(t *testing.T) {
 	p := plain(2, 1, ColorRGB, LayoutNHWC)
 	p.Scale, p.Mean, p.Std = 1.0/255, []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
-	for i, got := range p.appendTensor(nil, twoPixels()) {
+	for i, got := range p.AppendTensor(nil, twoPixels()) {
 		v := float64(twoPixels().Pix[i]) / 255
 		if want := (v - p.Mean[i%3]) / p.Std[i%3]; math.Abs(float64(got)-want) > 1e-6 {
 			t.Errorf("value %d is %v, want %v", i, got, want)
@@ -68,14 +68,14 @@ func TestScale(t *testing.T) {
 	}
 	p = plain(2, 1, ColorRGB, LayoutNHWC)
 	p.Scale, p.Mean, p.Std = 1.0/255, []float64{0.5}, []float64{0.5}
-	if got := p.appendTensor(nil, twoPixels()); math.Abs(float64(got[5])-(60.0/255-0.5)/0.5) > 1e-6 {
+	if got := p.AppendTensor(nil, twoPixels()); math.Abs(float64(got[5])-(60.0/255-0.5)/0.5) > 1e-6 {
 		t.Errorf("one mean for all channels: %v", got)
 	}
 }
 
 func TestAppendTensorAppends(t *testing.T) {
 	p := plain(2, 1, ColorGray, LayoutNCHW)
-	got := p.appendTensor(p.appendTensor([]float32{-1}, twoPixels()), twoPixels())
+	got := p.AppendTensor(p.AppendTensor([]float32{-1}, twoPixels()), twoPixels())
 	if want := []float32{-1, 18, 48, 18, 48}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
@@ -91,7 +91,7 @@ func TestAppendTensorLeavesPicture(t *testing.T) {
 		for _, color := range []Color{ColorGray, ColorRGB, ColorRGBA} {
 			p := mnistLike()
 			p.Color, p.Resize = color, ResizeCover
-			p.appendTensor(nil, pic)
+			p.AppendTensor(nil, pic)
 		}
 		if !slices.Equal(before, pic.Pix) || channels != pic.Channels {
 			t.Errorf("%s was changed", name)
@@ -114,15 +114,15 @@ func TestInvert(t *testing.T) {
 	for _, c := range cases {
 		p := plain(1, 1, ColorGray, LayoutNCHW)
 		p.Invert = c.invert
-		pic := &picture{Image: Image{Width: 1, Height: 1}, Pix: []uint8{c.border}, Channels: 1}
-		if got := p.appendTensor(nil, pic); got[0] != c.want {
+		pic := &Picture{Image: Image{Width: 1, Height: 1}, Pix: []uint8{c.border}, Channels: 1}
+		if got := p.AppendTensor(nil, pic); got[0] != c.want {
 			t.Errorf("%s of %d: %v, want %v", c.invert, c.border, got[0], c.want)
 		}
 	}
 	p := plain(1, 1, ColorRGBA, LayoutNCHW)
 	p.Invert = InvertAlways
-	pic := &picture{Image: Image{Width: 1, Height: 1}, Pix: []uint8{1, 2, 3, 4}, Channels: 4}
-	if got, want := p.appendTensor(nil, pic), []float32{254, 253, 252, 4}; !slices.Equal(got, want) {
+	pic := &Picture{Image: Image{Width: 1, Height: 1}, Pix: []uint8{1, 2, 3, 4}, Channels: 4}
+	if got, want := p.AppendTensor(nil, pic), []float32{254, 253, 252, 4}; !slices.Equal(got, want) {
 		t.Errorf("alpha must stay: %v, want %v", got, want)
 	}
 }
@@ -176,7 +176,7 @@ func TestBorder(t *testing.T) {
 		{"two rows", 3, 2, []uint8{1, 2, 3, 4, 5, 6}, 3},
 	}
 	for _, c := range cases {
-		pic := &picture{Image: Image{Width: c.width, Height: c.height}, Pix: c.pix, Channels: 1}
+		pic := &Picture{Image: Image{Width: c.width, Height: c.height}, Pix: c.pix, Channels: 1}
 		if got := pic.borderLuma(); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
@@ -189,7 +189,7 @@ func TestTrimLongLine(t *testing.T) {
 	middle := line.row(1)
 	clear(middle[3 : len(middle)-3])
 	size := allocated(func() {
-		values := mnistLike().appendTensor(nil, line)
+		values := mnistLike().AppendTensor(nil, line)
 		if row := values[14*28 : 15*28]; row[14] <= 0 || row[0] != 0 || values[5*28+14] != 0 {
 			t.Errorf("no line in the middle: %v", row)
 		}

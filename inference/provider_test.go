@@ -109,7 +109,7 @@ func pictures(v *version, n int) []*task {
 	tasks := make([]*task, n)
 	for k := range tasks {
 		tasks[k] = newTask()
-		tasks[k].input = make([]float32, v.input.Width*v.input.Height*v.input.channels())
+		tasks[k].input = make([]float32, v.input.Width*v.input.Height*v.input.Channels())
 		for i := range tasks[k].input {
 			pixel := float64((i*37 + k*101 + i*i*(k+1)) % 256)
 			tasks[k].input[i] = float32((pixel*v.input.Scale - v.input.Mean[0]) / v.input.Std[0])

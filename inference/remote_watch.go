@@ -98,7 +98,7 @@ func (x *remote) try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	black := newTask()
-	black.input = make([]float32, x.input.Width*x.input.Height*x.input.channels())
+	black.input = make([]float32, x.input.Width*x.input.Height*x.input.Channels())
 	slot := x.instances()
 	x.load(slot, black.self[:])
 	return x.ask(ctx, &x.slots[slot])

@@ -130,10 +130,10 @@ import "unsafe"
 const weightBits = C.weight_bits
 
 // squeezed is the horizontal pass.
-func (p *picture) squeezed(t *taps) *picture { return p.squeezedRows(0, p.Height, t) }
+func (p *Picture) squeezed(t *taps) *Picture { return p.squeezedRows(0, p.Height, t) }
 
 // squeezedRows is the horizontal pass over some of the rows.
-func (p *picture) squeezedRows(from, to int, t *taps) *picture {
+func (p *Picture) squeezedRows(from, to int, t *taps) *Picture {
 	out := p.another(len(t.spans), to-from, p.Channels)
 	row := p.Width * p.Channels
 	wide := p.memory.wideRow(2*row + 1)
@@ -143,7 +143,7 @@ func (p *picture) squeezedRows(from, to int, t *taps) *picture {
 }
 
 // stacked is the vertical pass. p begins at row first of what t is for.
-func (p *picture) stacked(t *taps, first int) *picture {
+func (p *Picture) stacked(t *taps, first int) *Picture {
 	out := p.another(p.Width, len(t.spans), p.Channels)
 	C.stack(values(out.Pix), C.size_t(out.Height), values(p.Pix), C.ptrdiff_t(first), C.size_t(p.Width*p.Channels),
 		t.cSpans(), (*C.int32_t)(&t.weights[0]))

@@ -3,7 +3,7 @@ package inference
 // area is a part of a picture in pixels, as Pillow's `box`: single precision, as there.
 type area struct{ left, top, right, bottom float32 }
 
-func areaOf(s size) area { return area{0, 0, float32(s.width), float32(s.height)} }
+func areaOf(s Size) area { return area{0, 0, float32(s.width), float32(s.height)} }
 
 // size is exact for pictures within bounds, and for those decoded a power of two smaller.
 func (a area) size() (width, height float64) {
@@ -11,17 +11,17 @@ func (a area) size() (width, height float64) {
 }
 
 // wholeOf is the area that the image takes of its pixels.
-func wholeOf(p *picture) area {
+func wholeOf(p *Picture) area {
 	if p.shrunk != (area{}) {
 		return p.shrunk
 	}
-	return areaOf(size{p.Width, p.Height})
+	return areaOf(Size{p.Width, p.Height})
 }
 
 // resize gives the picture's area in another size with antialiasing, equal to Pillow's Image.resize: two passes, each
 // rounded to 8 bits. Colour is weighted by alpha. The result may be p itself.
-func resize(p *picture, width, height int, from area, filter Filter) *picture {
-	if p.Width == width && p.Height == height && from == areaOf(size{width, height}) {
+func resize(p *Picture, width, height int, from area, filter Filter) *Picture {
+	if p.Width == width && p.Height == height && from == areaOf(Size{width, height}) {
 		return p
 	}
 	if filter == FilterNearest {
@@ -41,7 +41,7 @@ func resize(p *picture, width, height int, from area, filter Filter) *picture {
 // resample makes the passes that change something, the horizontal one first unless the height shrinks by more than
 // twice what the width does. The order is seen where a pass clips: it is that of Pillow 13 (older ones know only
 // horizontal first).
-func (p *picture) resample(width, height int, from area, filter Filter) *picture {
+func (p *Picture) resample(width, height int, from area, filter Filter) *Picture {
 	across := p.Width != width || from.left != 0 || from.right != float32(width)
 	down := p.Height != height || from.top != 0 || from.bottom != float32(height)
 	var columns, rows *taps
@@ -64,7 +64,7 @@ func (p *picture) resample(width, height int, from area, filter Filter) *picture
 }
 
 // nearest takes the pixel under the middle of each new one.
-func nearest(p *picture, width, height int, from area) *picture {
+func nearest(p *Picture, width, height int, from area) *Picture {
 	out := p.another(width, height, p.Channels)
 	columns := middles(width, p.Width, from.left, from.right)
 	rows := middles(height, p.Height, from.top, from.bottom)
@@ -91,7 +91,7 @@ func middles(out, length int, from, to float32) []int {
 }
 
 // premultiplied weights colours by their alpha, with Pillow's rounding.
-func premultiplied(p *picture) *picture {
+func premultiplied(p *Picture) *Picture {
 	out := p.another(p.Width, p.Height, 4)
 	for i := 0; i < len(p.Pix); i += 4 {
 		src, dst := p.Pix[i:i+4:i+4], out.Pix[i:i+4:i+4]

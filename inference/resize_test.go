@@ -46,7 +46,7 @@ func TestFlatStaysFlat(t *testing.T) {
 
 // TestTransparentColorStaysOut holds that what cannot be seen does not colour its neighbours.
 func TestTransparentColorStaysOut(t *testing.T) {
-	pic := &picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{200, 0, 0, 255, 0, 255, 0, 0}, Channels: 4}
+	pic := &Picture{Image: Image{Width: 2, Height: 1}, Pix: []uint8{200, 0, 0, 255, 0, 255, 0, 0}, Channels: 4}
 	got := resize(pic, 1, 1, wholeOf(pic), FilterArea)
 	if px := got.Pix; px[0] < 198 || px[1] != 0 || px[3] != 128 {
 		t.Errorf("%v, want red at half alpha", px)
@@ -63,7 +63,7 @@ func TestContainedSize(t *testing.T) {
 		{3, 2, 10, 10, 10, 7},
 	}
 	for _, c := range cases {
-		pic := &picture{Image: Image{Width: c.width, Height: c.height}}
+		pic := &Picture{Image: Image{Width: c.width, Height: c.height}}
 		if w, h := containedSize(wholeOf(pic), c.toWidth, c.toHeight); w != c.wantWidth || h != c.wantHeight {
 			t.Errorf("%d × %d in %d × %d: %d × %d", c.width, c.height, c.toWidth, c.toHeight, w, h)
 		}
@@ -75,7 +75,7 @@ func TestContainedSize(t *testing.T) {
 func TestPasses(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 4))
 	for _, channels := range []int{1, 3, 4} {
-		for _, size := range []size{{1, 1}, {2, 3}, {9, 5}, {31, 32}, {57, 43}, {200, 7}} {
+		for _, size := range []Size{{1, 1}, {2, 3}, {9, 5}, {31, 32}, {57, 43}, {200, 7}} {
 			pic := newPicture(size.width, size.height, channels)
 			for i := range pic.Pix {
 				pic.Pix[i] = uint8(255 * random.IntN(2))

@@ -3,11 +3,11 @@ package inference
 import "slices"
 
 // appendScaled appends the values of a picture of the model's size: colour, inversion and scale in one table a channel.
-func (p *preprocessor) appendScaled(dst []float32, pic *picture, inverted bool) []float32 {
+func (p *Preprocessor) appendScaled(dst []float32, pic *Picture, inverted bool) []float32 {
 	if p.Color == ColorGray {
 		pic = pic.grey()
 	}
-	channels, pixels := p.channels(), pic.Width*pic.Height
+	channels, pixels := p.Channels(), pic.Width*pic.Height
 	start := len(dst)
 	dst = slices.Grow(dst, channels*pixels)[:start+channels*pixels]
 	out := dst[start:]
@@ -48,8 +48,8 @@ func put(dst []float32, dstStep int, src []uint8, srcStep int, table *[256]float
 }
 
 // fill computes the tables. Alpha is never inverted.
-func (p *preprocessor) fill() {
-	for c := range p.channels() {
+func (p *Preprocessor) fill() {
+	for c := range p.Channels() {
 		mean, std := p.Mean[0], p.Std[0]
 		if c < len(p.Mean) {
 			mean = p.Mean[c]
@@ -69,7 +69,7 @@ func (p *preprocessor) fill() {
 }
 
 // source is the channel of a picture that a channel of the tensor shows.
-func (p *preprocessor) source(channel, available int) (int, bool) {
+func (p *Preprocessor) source(channel, available int) (int, bool) {
 	switch {
 	case channel == 3:
 		return 3, available == 4
@@ -82,7 +82,7 @@ func (p *preprocessor) source(channel, available int) (int, bool) {
 }
 
 // grey is the picture's luma; p itself where it is grey.
-func (p *picture) grey() *picture {
+func (p *Picture) grey() *Picture {
 	if p.Channels == 1 {
 		return p
 	}

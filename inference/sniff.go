@@ -22,7 +22,7 @@ var (
 
 // sniff finds the image type in the first bytes; names and declared types are never believed.
 // It returns ErrUnsupportedMediaType, saying what the bytes seem to be instead.
-func sniff(data []byte, v *vips) (*codec, error) {
+func sniff(data []byte, v *Vips) (*codec, error) {
 	switch {
 	case hasPrefix(data, "\x89PNG"):
 		return pngCodec, nil

@@ -12,7 +12,7 @@ type task struct {
 	// most bounds the values of an output that is taken with its data; 0: none is too large.
 	most int
 	// memory is for what is between the image and the input.
-	memory arena
+	memory Arena
 	// times are those of its run.
 	times phases
 

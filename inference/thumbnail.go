@@ -10,16 +10,16 @@ import (
 // thumbnailQuality is JPEG's, of 100.
 const thumbnailQuality = 85
 
-// thumbnail makes a small version of an image for people to look at, upright, its longer side at most longest pixels and
+// Thumbnail makes a small version of an image for people to look at, upright, its longer side at most longest pixels and
 // never enlarged. It is a JPEG where the original is a photograph (JPEG, or lossy and without alpha), else a PNG, which
 // keeps alpha; contentType says which. It returns the errors of decode.
-func (s sealed) thumbnail(longest int) (thumbnail []byte, contentType string, err error) {
-	whole := s.size()
+func (s Encoded) Thumbnail(longest int) (thumbnail []byte, contentType string, err error) {
+	whole := s.Size()
 	small := whole
 	if longest = max(longest, 1); max(whole.width, whole.height) > longest {
 		small.width, small.height = containedSize(areaOf(whole), longest, longest)
 	}
-	pic, err := s.decode(small.times(reserves[FilterBicubic]))
+	pic, err := s.Decode(small.times(reserves[FilterBicubic]))
 	if err != nil {
 		return nil, "", err
 	}
@@ -36,7 +36,7 @@ func (s sealed) thumbnail(longest int) (thumbnail []byte, contentType string, er
 }
 
 // isLossy tells whether the image was compressed as photographs are.
-func (s sealed) isLossy() bool {
+func (s Encoded) isLossy() bool {
 	switch s.codec {
 	case jpegCodec, avifCodec, heicCodec:
 		return true
@@ -48,7 +48,7 @@ func (s sealed) isLossy() bool {
 }
 
 // image shares the pixels with the standard library's encoders.
-func (p *picture) image() image.Image {
+func (p *Picture) image() image.Image {
 	bounds := image.Rect(0, 0, p.Width, p.Height)
 	if p.Channels == 1 {
 		return &image.Gray{Pix: p.Pix, Stride: p.Width, Rect: bounds}

@@ -6,7 +6,7 @@ const maxSquare = 1 << 13
 
 // trimmed cuts the picture to the square around its ink: the pixels whose luma is far from the border's. What of the
 // square lies outside the picture is filled. A picture without ink stays whole.
-func (p *picture) trimmed(border uint8, fill []uint8) *picture {
+func (p *Picture) trimmed(border uint8, fill []uint8) *Picture {
 	x0, y0, x1, y1 := p.ink(border)
 	if x0 >= x1 {
 		return p
@@ -23,7 +23,7 @@ func (p *picture) trimmed(border uint8, fill []uint8) *picture {
 }
 
 // reducedSquare is trimmed for very long ink, first averaged down to half of maxSquare at most.
-func (p *picture) reducedSquare(ink area, w, h int, fill []uint8) *picture {
+func (p *Picture) reducedSquare(ink area, w, h int, fill []uint8) *Picture {
 	factor := (max(w, h)-1)/(maxSquare/2) + 1
 	w, h = (w-1)/factor+1, (h-1)/factor+1
 	side := max(w, h)
@@ -33,7 +33,7 @@ func (p *picture) reducedSquare(ink area, w, h int, fill []uint8) *picture {
 }
 
 // ink is the box [x0, x1) × [y0, y1) around all ink; x0 is not less than x1 where there is none.
-func (p *picture) ink(border uint8) (x0, y0, x1, y1 int) {
+func (p *Picture) ink(border uint8) (x0, y0, x1, y1 int) {
 	x0, y0 = p.Width, p.Height
 	paper := newPaper(border)
 	var grey []uint8
@@ -84,7 +84,7 @@ func (p paper) lastInk(row []uint8) int {
 }
 
 // lumaRow is the y-th row's luma, over white where there is alpha; in buffer unless the picture is grey.
-func (p *picture) lumaRow(buffer []uint8, y int) []uint8 {
+func (p *Picture) lumaRow(buffer []uint8, y int) []uint8 {
 	row := p.row(y)
 	switch p.Channels {
 	case 1:
@@ -105,10 +105,10 @@ func (p *picture) lumaRow(buffer []uint8, y int) []uint8 {
 }
 
 // borderLuma is the lower median of the luma of the outermost pixels.
-func (p *picture) borderLuma() uint8 { return lowerMedian(p.ring().grey().Pix, 1) }
+func (p *Picture) borderLuma() uint8 { return lowerMedian(p.ring().grey().Pix, 1) }
 
 // borderColor is the lower median of the outermost pixels, channel by channel. luma is their borderLuma.
-func (p *picture) borderColor(luma uint8) []uint8 {
+func (p *Picture) borderColor(luma uint8) []uint8 {
 	color := p.another(1, 1, p.Channels).Pix
 	if p.Channels == 1 {
 		color[0] = luma
@@ -122,7 +122,7 @@ func (p *picture) borderColor(luma uint8) []uint8 {
 }
 
 // ring is the outermost pixels in a line, each once.
-func (p *picture) ring() *picture {
+func (p *Picture) ring() *Picture {
 	w, h, c := p.Width, p.Height, p.Channels
 	if min(w, h) <= 2 {
 		line := *p

@@ -186,13 +186,13 @@ func openVips(loader vipsLoader, data []byte, shrink int) *vipsImage {
 	return i
 }
 
-func (i *vipsImage) size() size { return size{int(i.shape.width), int(i.shape.height)} }
+func (i *vipsImage) size() Size { return Size{int(i.shape.width), int(i.shape.height)} }
 
 // read decodes the pixels; nil where the image is broken, or of a kind that no picture can hold. memory may be nil.
-func (i *vipsImage) read(memory *arena) *picture {
+func (i *vipsImage) read(memory *Arena) *Picture {
 	const strip = 1 << 18 // stays in the processor's cache
 	const uchar, ushort = 0, 2
-	p := &picture{Image: Image{Width: int(i.shape.width), Height: int(i.shape.height)}, Channels: int(i.shape.bands)}
+	p := &Picture{Image: Image{Width: int(i.shape.width), Height: int(i.shape.height)}, Channels: int(i.shape.bands)}
 	row := p.Width * p.Channels
 	switch {
 	case p.Channels != 1 && p.Channels != 3 && p.Channels != 4:
@@ -227,7 +227,7 @@ func (i *vipsImage) close() {
 }
 
 // decodeVips decodes an image; nil where it is broken. memory may be nil.
-func decodeVips(loader vipsLoader, data []byte, shrink int, memory *arena) *picture {
+func decodeVips(loader vipsLoader, data []byte, shrink int, memory *Arena) *Picture {
 	image := openVips(loader, data, shrink)
 	if image == nil {
 		return nil

@@ -49,7 +49,7 @@ func (g *instances) warmUp(ctx context.Context) ([]*task, error) {
 
 // warmUp runs a model on a black and on a mottled picture, the way requests do.
 func warmUp(ctx context.Context, x executor, in *imageInput) ([]*task, error) {
-	n := in.Width * in.Height * in.channels()
+	n := in.Width * in.Height * in.Channels()
 	black, mottled := newTask(), newTask()
 	black.input, mottled.input = make([]float32, n), make([]float32, n)
 	for i := range mottled.input {

@@ -20,7 +20,7 @@ var (
 )
 
 // fromYCbCr converts to RGB as libjpeg or libwebp do, chroma smoothed between samples ("fancy upsampling").
-func fromYCbCr(img *image.YCbCr, space colorSpace) *picture {
+func fromYCbCr(img *image.YCbCr, space colorSpace) *Picture {
 	if space.neutralIsGrey && neutral(img.Cb) && neutral(img.Cr) {
 		return fromGray(&image.Gray{Pix: img.Y, Stride: img.YStride, Rect: img.Rect})
 	}
