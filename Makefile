@@ -64,7 +64,7 @@ $(MLSERVER): inference/testdata/remote/requirements.txt
 $(READERS): server/export/testdata/requirements.txt
 	$(call venv,the test of exports with pandas and DuckDB)
 
-$(PILLOW): inference/testdata/pillow/requirements.txt
+$(PILLOW): inference/picture/testdata/pillow/requirements.txt
 	$(call venv,the comparison with Pillow)
 
 test-go: $(MLSERVER) $(READERS) $(PILLOW) $(VERSITYGW)
@@ -146,7 +146,7 @@ cuda: ## Bring ONNX Runtime for CUDA and TensorRT into bin/lib (Linux on x86-64;
 	rm -r bin/wheel
 
 bench: build $(PILLOW) ## Measure the engine, the store and the server under load, beside the machine's limits
-	go test -run='^$$' -bench='EngineToRuntime|ToPillow|ToBare|JPEG|PNG28$$' ./inference
+	go test -run='^$$' -bench='EngineToRuntime|ToPillow|ToBare|JPEG|PNG28$$' ./inference/...
 	go test -run='^$$' -bench='Store|Raw' ./persistence
 	go test -run='^$$' -bench='ToStock' -benchtime=20s ./server
 	go run ./bench

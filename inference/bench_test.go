@@ -10,9 +10,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
+
+	"sibyl/inference/benchtest"
+	"sibyl/inference/picture"
 )
 
 // digit is a one as a front end would send it: a PNG of 28×28 grey pixels.
@@ -72,7 +74,11 @@ func callers(b *testing.B) (engine, runtime func(b *testing.B, caller int)) {
 
 // bare is other memory for the same session, with the image's tensor in it.
 func bare(b *testing.B, of *instances, image []byte) *instances {
-	pic, err := decode(image, 28*28)
+	encoded, err := picture.Inspect(image, 28*28, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pic, err := encoded.Decode(encoded.Size())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -111,12 +117,12 @@ func BenchmarkRuntime(b *testing.B) {
 func BenchmarkEngineToRuntime(b *testing.B) {
 	engine, runtime := callers(b)
 	b.Run("one", func(b *testing.B) {
-		beside(b, 1.25, costOf(b, func() { engine(b, 0) }), costOf(b, func() { runtime(b, 0) }))
+		benchtest.Beside(b, 1.25, benchtest.CostOf(b, func() { engine(b, 0) }), benchtest.CostOf(b, func() { runtime(b, 0) }))
 	})
 	cores := osruntime.GOMAXPROCS(0)
 	for name, crowd := range map[string]int{"cores": cores, "crowd": 32 * cores} {
 		b.Run(name, func(b *testing.B) {
-			clock, cpu := inTurn(b, images(b, crowd, engine), images(b, cores, runtime))
+			clock, cpu := benchtest.InTurn(b, images(b, crowd, engine), images(b, cores, runtime))
 			b.ReportMetric(100/clock, "images-%")
 			b.ReportMetric(100/cpu, "cpu-images-%")
 			b.ReportMetric(90, "limit-%")
@@ -125,9 +131,9 @@ func BenchmarkEngineToRuntime(b *testing.B) {
 }
 
 // images runs some images, shared by so many callers.
-func images(b *testing.B, callers int, call func(*testing.B, int)) func() cost {
+func images(b *testing.B, callers int, call func(*testing.B, int)) func() benchtest.Cost {
 	const images = 1024
-	return costOf(b, func() {
+	return benchtest.CostOf(b, func() {
 		var group sync.WaitGroup
 		for caller := range callers {
 			group.Go(func() {
@@ -138,49 +144,6 @@ func images(b *testing.B, callers int, call func(*testing.B, int)) func() cost {
 		}
 		group.Wait()
 	})
-}
-
-// cost is what something took: by the clock, and of all processors.
-type cost struct{ clock, cpu time.Duration }
-
-func costOf(b *testing.B, call func()) func() cost {
-	return func() cost {
-		used, start := cpuTime(b), time.Now()
-		call()
-		return cost{time.Since(start), cpuTime(b) - used}
-	}
-}
-
-// beside tells how the medians of what the first one takes compare to the other's, and what the most is that they may.
-func beside(b *testing.B, limit float64, ours, theirs func() cost) {
-	b.Helper()
-	clock, cpu := inTurn(b, ours, theirs)
-	b.ReportMetric(clock, "p50-ratio")
-	b.ReportMetric(cpu, "p50-cpu-ratio")
-	b.ReportMetric(limit, "limit")
-}
-
-// inTurn takes both again and again, so that what else the machine does weighs on both alike, and gives the ratios of
-// their medians.
-func inTurn(b *testing.B, ours, theirs func() cost) (byClock, byCPU float64) {
-	b.Helper()
-	ours() // the first time of either is no measure: it loads libraries
-	theirs()
-	var clock, cpu [2][]time.Duration
-	for b.Loop() {
-		for i, call := range []func() cost{ours, theirs} {
-			c := call()
-			clock[i], cpu[i] = append(clock[i], c.clock), append(cpu[i], c.cpu)
-		}
-	}
-	return medianRatio(clock), medianRatio(cpu)
-}
-
-func medianRatio(times [2][]time.Duration) float64 {
-	slices.Sort(times[0])
-	slices.Sort(times[1])
-	middle := len(times[0]) / 2
-	return float64(times[0][middle]) / float64(times[1][middle])
 }
 
 // one measures one caller, and its median.
@@ -200,7 +163,7 @@ func one(b *testing.B, call func(b *testing.B, caller int)) {
 func cores(b *testing.B, call func(b *testing.B, caller int)) {
 	b.ReportAllocs()
 	var callers atomic.Int64
-	before := cpuTime(b)
+	before := benchtest.CPUTime(b)
 	b.RunParallel(func(p *testing.PB) {
 		caller := int(callers.Add(1) - 1)
 		for p.Next() {
@@ -208,21 +171,5 @@ func cores(b *testing.B, call func(b *testing.B, caller int)) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "images/s")
-	reportCPU(b, before)
-}
-
-// reportCPU tells the processor's time: on a machine that others use too, it tells more than the clock.
-func reportCPU(b *testing.B, before time.Duration) {
-	b.Helper()
-	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
-}
-
-// cpuTime is what the process has used of all processors.
-func cpuTime(b *testing.B) time.Duration {
-	b.Helper()
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	benchtest.ReportCPU(b, before)
 }

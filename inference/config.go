@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"sibyl/inference/picture"
+
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -31,14 +33,14 @@ type inputConfig struct {
 	name string
 	// size is height and width; nil where the model decides.
 	size   []int
-	layout Layout
-	color  Color
-	resize Resize
-	filter Filter
+	layout picture.Layout
+	color  picture.Color
+	resize picture.Resize
+	filter picture.Filter
 	// scale is nil where the datatype decides.
 	scale     *float64
 	mean, std []float64
-	invert    Invert
+	invert    picture.Invert
 	trim      bool
 	margin    int
 }
@@ -83,7 +85,7 @@ var configSections = []string{"input", "output", "dynamic_batching", "instance_g
 // errors that name the key and its line. Empty data is an empty configuration.
 func parseConfig(data []byte) (*config, error) {
 	c := &config{lines: make(map[string]int)}
-	c.input.resize, c.input.filter, c.input.invert = ResizeStretch, FilterBicubic, InvertNever
+	c.input.resize, c.input.filter, c.input.invert = picture.ResizeStretch, picture.FilterBicubic, picture.InvertNever
 	c.output.kind, c.output.activation = auto, auto
 	c.batching.maxQueueSize = maxWaiting
 	file, err := parser.ParseBytes(data, 0)
@@ -141,7 +143,7 @@ func (c *config) readKey(key string, value ast.Node) error {
 
 // check finds what the keys say against each other.
 func (c *config) check() error {
-	if in := c.input; in.margin > 0 && !in.trim && in.resize != ResizeContain {
+	if in := c.input; in.margin > 0 && !in.trim && in.resize != picture.ResizeContain {
 		return c.errorf("input.margin", "needs `trim: true` or `resize: contain`")
 	}
 	if v := c.versions; v.Shadow != 0 && v.Shadow == v.Serving {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"time"
 
+	"sibyl/inference/picture"
+
 	"github.com/goccy/go-yaml/ast"
 )
 
@@ -17,20 +19,20 @@ var configKeys = map[string]func(*config, ast.Node) error{
 	"input.trim":   func(c *config, n ast.Node) (err error) { c.input.trim, err = yamlBool(n); return },
 	"input.margin": func(c *config, n ast.Node) (err error) { c.input.margin, err = yamlCount(n); return },
 	"input.layout": func(c *config, n ast.Node) error {
-		return yamlEnum(n, &c.input.layout, []Layout{LayoutNCHW, LayoutNHWC})
+		return yamlEnum(n, &c.input.layout, []picture.Layout{picture.LayoutNCHW, picture.LayoutNHWC})
 	},
 	"input.color": func(c *config, n ast.Node) error {
-		return yamlEnum(n, &c.input.color, []Color{ColorGray, ColorRGB, ColorBGR, ColorRGBA})
+		return yamlEnum(n, &c.input.color, []picture.Color{picture.ColorGray, picture.ColorRGB, picture.ColorBGR, picture.ColorRGBA})
 	},
 	"input.resize": func(c *config, n ast.Node) error {
-		return yamlEnum(n, &c.input.resize, []Resize{ResizeStretch, ResizeContain, ResizeCover})
+		return yamlEnum(n, &c.input.resize, []picture.Resize{picture.ResizeStretch, picture.ResizeContain, picture.ResizeCover})
 	},
 	"input.filter": func(c *config, n ast.Node) error {
-		filters := []Filter{FilterBicubic, FilterBilinear, FilterLanczos, FilterNearest, FilterArea}
+		filters := []picture.Filter{picture.FilterBicubic, picture.FilterBilinear, picture.FilterLanczos, picture.FilterNearest, picture.FilterArea}
 		return yamlEnum(n, &c.input.filter, filters)
 	},
 	"input.invert": func(c *config, n ast.Node) error {
-		return yamlEnum(n, &c.input.invert, []Invert{InvertNever, InvertAlways, InvertAuto})
+		return yamlEnum(n, &c.input.invert, []picture.Invert{picture.InvertNever, picture.InvertAlways, picture.InvertAuto})
 	},
 	"max_batch_size": func(c *config, n ast.Node) (err error) {
 		c.batching.maxBatchSize, err = yamlSmall(n, 4096)

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sibyl/inference/picture"
 )
 
 func TestParseConfig(t *testing.T) {
@@ -31,9 +33,9 @@ execution_provider: cpu
 		t.Fatal(err)
 	}
 	in, out := c.input, c.output
-	if in.name != "image" || in.size[0] != 28 || in.size[1] != 32 || in.layout != LayoutNHWC || in.color != ColorGray ||
-		in.resize != ResizeContain || *in.scale != 1 || in.mean[0] != 0.5 || in.std[0] != 0.25 ||
-		in.invert != InvertAuto || !in.trim || in.margin != 2 {
+	if in.name != "image" || in.size[0] != 28 || in.size[1] != 32 || in.layout != picture.LayoutNHWC || in.color != picture.ColorGray ||
+		in.resize != picture.ResizeContain || *in.scale != 1 || in.mean[0] != 0.5 || in.std[0] != 0.25 ||
+		in.invert != picture.InvertAuto || !in.trim || in.margin != 2 {
 		t.Errorf("%+v", in)
 	}
 	if c.batching != (batchingConfig{24, true, 500 * time.Microsecond, 99, 3}) {
@@ -51,7 +53,7 @@ func TestParseConfigEmpty(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		if c.input.resize != ResizeStretch || c.input.scale != nil || c.output.kind != auto ||
+		if c.input.resize != picture.ResizeStretch || c.input.scale != nil || c.output.kind != auto ||
 			c.batching != (batchingConfig{maxQueueSize: 1024}) {
 			t.Errorf("%q: %+v", text, c)
 		}

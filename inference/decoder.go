@@ -3,6 +3,8 @@ package inference
 import (
 	"context"
 	"time"
+
+	"sibyl/inference/picture"
 )
 
 // largeImage is the number of pixels from which an image is a photograph to the decoder.
@@ -14,7 +16,7 @@ type decoder struct {
 	small, large *permits[struct{}]
 	maxPixels    int
 	// vips reads photographs, where it is not nil.
-	vips *Vips
+	vips *picture.Vips
 }
 
 func newDecoder(cores, maxPixels int) *decoder {
@@ -24,9 +26,9 @@ func newDecoder(cores, maxPixels int) *decoder {
 }
 
 // open reads an image's header and waits for a permit to decode it, which release gives back. It returns the errors of
-// inspect and of permits.acquire.
-func (d *decoder) open(ctx context.Context, data []byte) (image Encoded, release func(), err error) {
-	image, err = Inspect(data, d.maxPixels, d.vips)
+// picture.Inspect and of permits.acquire.
+func (d *decoder) open(ctx context.Context, data []byte) (image picture.Encoded, release func(), err error) {
+	image, err = picture.Inspect(data, d.maxPixels, d.vips)
 	if err != nil {
 		return image, nil, err
 	}

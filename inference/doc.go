@@ -8,7 +8,7 @@
 //	   │ Acquire        leases a version: by number, else the one that serves  ErrModelNotFound, ErrModelNotReady …
 //	   ▼
 //	decoder             a permit a core; sniff, check the pixels, decode       ErrUnsupportedMediaType, ErrInvalidImage,
-//	   │ preprocessor   trim, resize, colour, invert, scale → FP32 tensor      ErrImageTooLarge
+//	   │ Preprocessor   trim, resize, colour, invert, scale → FP32 tensor      ErrImageTooLarge
 //	   ▼
 //	task                one image's tensor in and tensors out, memory reused
 //	   ▼
@@ -69,6 +69,5 @@
 // It is LOADING again while the server has another model in its place. Such models are loaded beside the others, which
 // are loaded one after the other, since each is measured.
 //
-// Large images are decoded by libvips where it is there, and no larger than the model needs; vips.go alone knows it.
-// Go's decoders read the small ones, and judge what libvips refuses.
+// How bytes become a tensor is package picture's; a permit to do so is the decoder's.
 package inference

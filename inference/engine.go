@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"sibyl/inference/picture"
 )
 
 // Options configure an Engine; the zero value of each field has a meaning.
@@ -86,7 +88,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := openRuntime(library); err != nil {
 		return nil, err
 	}
-	v, err := openVipsLibrary(ctx, o.Libvips, o.Logger)
+	v, err := picture.OpenVips(ctx, o.Libvips, o.Logger)
 	if err != nil {
 		return nil, err
 	}

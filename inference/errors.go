@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"sibyl/inference/picture"
 )
 
 var (
@@ -15,12 +17,6 @@ var (
 	ErrModelNotReady = errors.New("model not ready")
 	// ErrModelAmbiguous is returned when no model is named, the repository has several, and none is the default.
 	ErrModelAmbiguous = errors.New("several models and no default")
-	// ErrUnsupportedMediaType is returned when bytes are not of an image type that is read.
-	ErrUnsupportedMediaType = errors.New("not an image of a supported type")
-	// ErrInvalidImage is returned when bytes are of an image type, but broken or truncated.
-	ErrInvalidImage = errors.New("broken image")
-	// ErrImageTooLarge is returned when an image's header declares more than Options.MaxPixels.
-	ErrImageTooLarge = errors.New("image too large")
 	// ErrOverloaded is returned at once when a queue is full.
 	ErrOverloaded = errors.New("overloaded")
 	// ErrUnavailable is returned when something that a version needs beside its files is out of reach, as the server that
@@ -28,6 +24,13 @@ var (
 	ErrUnavailable = errors.New("out of reach")
 	// ErrClosed is returned when the engine has been closed.
 	ErrClosed = errors.New("engine closed")
+)
+
+// What images are refused for.
+var (
+	ErrUnsupportedMediaType = picture.ErrUnsupportedMediaType
+	ErrInvalidImage         = picture.ErrInvalidImage
+	ErrImageTooLarge        = picture.ErrImageTooLarge
 )
 
 // anotherModel tells what shows that a server has another model than the one that was loaded from it. It is an

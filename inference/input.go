@@ -7,11 +7,13 @@ import (
 	"math"
 	"slices"
 	"unsafe"
+
+	"sibyl/inference/picture"
 )
 
 // imageInput is how a version takes a picture: which input, of what datatype and shape, prepared in what way.
 type imageInput struct {
-	Preprocessor
+	picture.Preprocessor
 	// index of the input among the model's.
 	index    int
 	datatype string
@@ -49,16 +51,16 @@ func newImageInput(inputs []onnxValue, c *config) (*imageInput, error) {
 }
 
 func (in *imageInput) setColor(c *config, shape []int, where axes) error {
-	in.Layout, in.Color = LayoutNCHW, c.input.color
+	in.Layout, in.Color = picture.LayoutNCHW, c.input.color
 	channels := 1
 	switch {
 	case where.isRow():
-		in.Layout = cmp.Or(c.input.layout, LayoutNCHW)
+		in.Layout = cmp.Or(c.input.layout, picture.LayoutNCHW)
 		channels = shape[1] / (c.input.size[0] * c.input.size[1])
 	case where.channel >= 0:
 		channels = shape[where.channel]
 		if where.channel > where.height {
-			in.Layout = LayoutNHWC
+			in.Layout = picture.LayoutNHWC
 		}
 	}
 	switch {
@@ -69,7 +71,7 @@ func (in *imageInput) setColor(c *config, shape []int, where axes) error {
 	case channels != 1 && channels != 3 && channels != 4:
 		return fmt.Errorf("the model takes %d channels, but a picture has GRAY (1), RGB or BGR (3), or RGBA (4)", channels)
 	case in.Color == "":
-		in.Color = map[int]Color{1: ColorGray, 3: ColorRGB, 4: ColorRGBA}[channels]
+		in.Color = map[int]picture.Color{1: picture.ColorGray, 3: picture.ColorRGB, 4: picture.ColorRGBA}[channels]
 	}
 	if in.Channels() != channels {
 		return c.errorf("input.color", "%s has %d channels, the model takes %d", in.Color, in.Channels(), channels)

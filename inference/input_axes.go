@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"sibyl/inference/picture"
 )
 
 // axes are where a shape has its dimensions; -1 where it lacks one. Where height and width are -1, the second dimension
@@ -72,9 +74,9 @@ func locateAxes(v onnxValue, c *config) (axes, error) {
 	}
 	layout := c.input.layout
 	switch {
-	case layout == LayoutNCHW || layout == "" && isChannels(v.shape[first]):
+	case layout == picture.LayoutNCHW || layout == "" && isChannels(v.shape[first]):
 		return axes{batch, first, first + 1, first + 2}, nil
-	case layout == LayoutNHWC || isChannels(v.shape[first+2]):
+	case layout == picture.LayoutNHWC || isChannels(v.shape[first+2]):
 		return axes{batch, first + 2, first, first + 1}, nil
 	case first == 0 && v.shape[0] == -1:
 		return axes{0, -1, 1, 2}, nil // a batch of grey pictures

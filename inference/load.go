@@ -12,6 +12,8 @@ import (
 	"path"
 	"strconv"
 	"time"
+
+	"sibyl/inference/picture"
 )
 
 // modelSource is what a session reads: the model's file, and the directory of the files that it needs beside it, empty
@@ -303,9 +305,9 @@ func (v *version) fingerprint(external map[string]string) string {
 		"name": v.Inputs[in.index].Name, "size": []int{in.Height, in.Width}, "layout": in.Layout, "color": in.Color,
 		"scale": in.Scale, "mean": in.Mean, "std": in.Std,
 	}
-	setUnless(canonical, "resize", in.Resize, ResizeStretch)
-	setUnless(canonical, "filter", in.Filter, FilterBicubic)
-	setUnless(canonical, "invert", in.Invert, InvertNever)
+	setUnless(canonical, "resize", in.Resize, picture.ResizeStretch)
+	setUnless(canonical, "filter", in.Filter, picture.FilterBicubic)
+	setUnless(canonical, "invert", in.Invert, picture.InvertNever)
 	setUnless(canonical, "trim", in.Trim, false)
 	setUnless(canonical, "margin", in.Margin, 0)
 	text, err := json.Marshal(canonical) // a map's keys are sorted

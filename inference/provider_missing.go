@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"sibyl/inference/library"
 )
 
 // adapter is a device that Vulkan or Metal offers.
@@ -44,7 +46,7 @@ func missing(library string, provider Provider, device int) error {
 
 func missingForNVIDIA(dir string, provider Provider, device int) error {
 	for _, name := range providerLibraries[provider] {
-		if !isFile(filepath.Join(dir, name)) {
+		if !library.IsFile(filepath.Join(dir, name)) {
 			return fmt.Errorf("%s is not beside ONNX Runtime's library", name)
 		}
 	}

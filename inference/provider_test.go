@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"sibyl/inference/library"
 )
 
 // SwiftShader is the Vulkan driver of the apt package chromium.
@@ -38,7 +40,7 @@ func onProvider(t testing.TB) Options {
 func needSwiftShader(t testing.TB) {
 	t.Helper()
 	adapters, err := graphicsAdapters()
-	if runtime.GOOS == "linux" && isFile(SwiftShader) && err == nil && len(adapters) > 0 {
+	if runtime.GOOS == "linux" && library.IsFile(SwiftShader) && err == nil && len(adapters) > 0 {
 		return
 	}
 	if strings.TrimSpace(os.Getenv("SIBYL_NO_SKIP")) == "1" {

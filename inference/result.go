@@ -1,14 +1,13 @@
 package inference
 
-import "time"
+import (
+	"time"
+
+	"sibyl/inference/picture"
+)
 
 // Image is what decoding found out about an image.
-type Image struct {
-	// ContentType is the media type found in the bytes, for example `image/png`.
-	ContentType string
-	// Width and Height are pixels, after EXIF orientation.
-	Width, Height int
-}
+type Image = picture.Image
 
 // Result is the outcome of one run on one image. The caller owns it, but for Model and the tensors' shapes.
 type Result struct {

@@ -1,6 +1,10 @@
 package inference
 
-import "time"
+import (
+	"time"
+
+	"sibyl/inference/picture"
+)
 
 // task is one image on its way through a version: its tensor in, its tensors out. It is not safe for concurrent use;
 // while its caller waits it is the batcher's.
@@ -12,7 +16,7 @@ type task struct {
 	// most bounds the values of an output that is taken with its data; 0: none is too large.
 	most int
 	// memory is for what is between the image and the input.
-	memory Arena
+	memory picture.Arena
 	// times are those of its run.
 	times phases
 

@@ -53,7 +53,7 @@ func layersOf(sample *profile.Sample) (in layers) {
 		for _, line := range location.Line {
 			name := line.Function.Name
 			switch {
-			case strings.HasPrefix(name, "sibyl/inference."), strings.HasPrefix(name, "sibyl/persistence."),
+			case strings.HasPrefix(name, "sibyl/inference"), strings.HasPrefix(name, "sibyl/persistence."),
 				strings.HasPrefix(name, "github.com/jackc/"):
 				in.below = true
 			case strings.HasPrefix(name, "sibyl/graph."), strings.Contains(name, "/graphql/executor."):
