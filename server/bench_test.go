@@ -7,21 +7,11 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
+	"sibyl/inference/benchtest"
 	server "sibyl/server"
 )
-
-// cpuTime is what this process has taken.
-func cpuTime(b *testing.B) time.Duration {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
 
 // BenchmarkHTTP takes requests all the way, with their client in the same process.
 func BenchmarkHTTP(b *testing.B) {
@@ -73,13 +63,13 @@ func BenchmarkHTTP(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(16 / runtime.GOMAXPROCS(0))
-			before := cpuTime(b)
+			before := benchtest.CPUTime(b)
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					send(b, test.body, test.contentType, test.accepted)
 				}
 			})
-			b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(benchtest.CPUTime(b)-before)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }

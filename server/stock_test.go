@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sibyl/inference/benchtest"
 	server "sibyl/server"
 )
 
@@ -117,7 +118,7 @@ const callers, calls = 8, 10
 // cpuOf is what calls take of all processors. They, and what they begin, have a label in profiles.
 func cpuOf(b *testing.B, label string, call func()) time.Duration {
 	b.Helper()
-	before := cpuTime(b)
+	before := benchtest.CPUTime(b)
 	pprof.Do(b.Context(), pprof.Labels(labelHandler, label), func(context.Context) {
 		var group sync.WaitGroup
 		for range callers {
@@ -129,5 +130,5 @@ func cpuOf(b *testing.B, label string, call func()) time.Duration {
 		}
 		group.Wait()
 	})
-	return cpuTime(b) - before
+	return benchtest.CPUTime(b) - before
 }
