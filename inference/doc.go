@@ -43,8 +43,8 @@
 // Tuning finds out which batches the model can take and whether they help: an image of a batch must get the answer
 // that it gets alone, in nine tenths of the time at most, or each request runs by itself. On a GPU all that work are
 // kept, and `dynamic_batching` in config.yaml asks for batches whatever they cost. A model that decides by what it is
-// given which nodes run, or how often, decides that for all images of a run: it is not tried. What ran is in
-// Engine.Statistics.
+// given which nodes run, or how often, decides that for all images of a run; and of one that finds as many boxes as
+// there are, what two pictures get says little of the next. These are not tried. What ran is in Engine.Statistics.
 //
 // The session is opened on the best execution provider that can be had (provider.go) and takes the model. A GPU's is
 // proved before by a small model that may run nowhere else (proof.go), and runs a model only where at least some of its

@@ -189,8 +189,8 @@ func (l *loader) start(
 	if l.trial {
 		return nil
 	}
-	g := v.backend.(*instances)           // which warm made
-	if m.decides && !c.batching.dynamic { // what another image of the run decides may be wrong for this one
+	g := v.backend.(*instances) // which warm made
+	if !c.batching.dynamic && m.mayMix(m.inputs[v.input.index]) {
 		v.input.limit = 1
 	}
 	ctx, cancel := l.bound(ctx, g.session.target.provider)

@@ -18,6 +18,8 @@ type onnxModel struct {
 	// decides tells that there are nodes which run a part of the model, or run it again, by what they are given: for all
 	// images of a run together.
 	decides bool
+	// counts tells that there are nodes whose results are as long as what they are given makes them, as a detector's boxes.
+	counts bool
 	// external are the locations of data outside of the file, as the file names them, with repetitions.
 	external []string
 	// depth of graphs inside of graphs where the parser stands.
@@ -145,7 +147,12 @@ func (m *onnxModel) node(data []byte) error {
 	return protoFields(data, func(number int, value []byte) error {
 		switch number {
 		case 4: // op_type
-			m.decides = m.decides || string(value) == "If" || string(value) == "Loop"
+			switch string(value) {
+			case "If", "Loop":
+				m.decides = true
+			case "NonMaxSuppression", "NonZero", "Unique", "Compress":
+				m.counts = true
+			}
 		case 5: // attribute
 			return m.attribute(value)
 		}
@@ -227,6 +234,16 @@ func (v *onnxValue) tensorType(data []byte) error {
 			})
 		}
 		return nil
+	})
+}
+
+// mayMix tells that an image may get what belongs to others of its run, however the first runs go: where the model decides
+// for all of them, or has an output that may be as long as there are boxes, for its first dimension is not named as the
+// batch is.
+func (m *onnxModel) mayMix(image onnxValue) bool {
+	return m.decides || m.counts && slices.ContainsFunc(m.outputs, func(output onnxValue) bool {
+		return output.shape == nil ||
+			len(output.shape) > 0 && output.shape[0] == -1 && (output.batch == "" || output.batch != image.batch)
 	})
 }
 

@@ -49,6 +49,31 @@ func TestParseONNXNested(t *testing.T) {
 	}
 }
 
+// TestMayMix tells the models whose outputs are not known to be each image's own by their files alone.
+func TestMayMix(t *testing.T) {
+	for model, want := range map[string]bool{
+		"first": true, "rows4": true, "found": true, "decides": true, // boxes, or branches
+		"nchw": false, "fp16open": false, // the latter's dimensions have other names, but nothing counts
+		"boxes": false, // [2, boxes] has no place for a batch
+	} {
+		data, err := os.ReadFile(filepath.Join("testdata", "models", model, "1", "model.onnx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := parseONNX(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := m.mayMix(m.inputs[0]); got != want {
+			t.Errorf("%s: %t", model, got)
+		}
+	}
+	most100 := onnxModel{counts: true, outputs: []onnxValue{{shape: []int{-1, 100, 6}, batch: "N"}}}
+	if most100.mayMix(onnxValue{batch: "N"}) || !most100.mayMix(onnxValue{batch: "M"}) {
+		t.Error("the batch's name does not tell that there are boxes for each image")
+	}
+}
+
 func TestParseLabels(t *testing.T) {
 	for text, want := range map[string]int{"a\nb": 2, "a\r\nb\r\n": 2, "\ufeffa\n\n": 1, "a b \n c\n": 2} {
 		if labels, err := parseLabels(text); err != nil || len(labels) != want {
