@@ -14,7 +14,9 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"sibyl/graph"
@@ -87,6 +89,7 @@ func replicaWith(t testing.TB, url, repository string, stored persistence.Option
 	}
 	t.Cleanup(resolver.Close)
 	exec := executor.New(resolver.Schema())
+	exec.SetQueryCache(lru.New[*ast.QueryDocument](100)) // as plans are kept by documents
 	exec.SetDefaultRulesFn(graph.Rules)
 	exec.Use(graph.StrictVariables{})
 	exec.AroundOperations(resolver.AroundOperation)
@@ -118,11 +121,17 @@ func (b *bundle) do(t testing.TB, query string, variables map[string]any) answer
 // respond runs an operation and returns its answer as it was written.
 func (b *bundle) respond(t testing.TB, query string, variables map[string]any) *graphql.Response {
 	t.Helper()
+	return b.respondTo(t, query, "", variables)
+}
+
+// respondTo runs one operation of a document.
+func (b *bundle) respondTo(t testing.TB, query, name string, variables map[string]any) *graphql.Response {
+	t.Helper()
 	ctx, end := context.WithCancel(graphql.StartOperationTrace(t.Context()))
 	defer end()
 	now := time.Now()
 	operation, errs := b.executor.CreateOperationContext(ctx, &graphql.RawParams{
-		Query: query, Variables: variables, ReadTime: graphql.TraceTiming{Start: now, End: now},
+		Query: query, OperationName: name, Variables: variables, ReadTime: graphql.TraceTiming{Start: now, End: now},
 	})
 	if errs != nil {
 		return b.executor.DispatchError(graphql.WithOperationContext(ctx, operation), errs)

@@ -9,9 +9,11 @@ import (
 )
 
 const (
-	// maxKeptPlans and maxPlannedDocumentBytes bound what is kept: a plan keeps the document that its field is in.
-	maxKeptPlans            = 1024
-	maxPlannedDocumentBytes = 8 << 10
+	// maxKeptPlans, and of each maxKeptFields and maxPlannedDocumentBytes bound what is kept: a field takes some 200 bytes,
+	// fragments inside of each other make a thousand of a short text, and a plan keeps the document that its field is in.
+	maxKeptPlans            = 512
+	maxKeptFields           = 256
+	maxPlannedDocumentBytes = 4 << 10
 )
 
 // planCache keeps plans by the field whose selection they are of. Those of a document that is parsed anew each time are
@@ -37,9 +39,30 @@ func planOf[T any](
 	p, ok := kept.(*plan[T]) // an interface's field may have objects of another type the next time
 	if !ok {
 		p = prepare(ec, selections)
-		plans.Add(field.Field, p)
+		if fieldsLeft(maxKeptFields, selections) >= 0 {
+			plans.Add(field.Field, p)
+		}
 	}
 	return p
+}
+
+// fieldsLeft is how many of so many fields are left once a selection has its own, those inside of them included; below 0
+// where they are not enough. A fragment's count wherever it is spread.
+func fieldsLeft(left int, selections ast.SelectionSet) int {
+	for _, selection := range selections {
+		if left < 0 {
+			break
+		}
+		switch selection := selection.(type) {
+		case *ast.Field:
+			left = fieldsLeft(left-1, selection.SelectionSet)
+		case *ast.InlineFragment:
+			left = fieldsLeft(left, selection.SelectionSet)
+		case *ast.FragmentSpread:
+			left = fieldsLeft(left, selection.Definition.SelectionSet)
+		}
+	}
+	return left
 }
 
 // hasOnePlan reports whether the selection is the field's own, not several fields' of one name together, and the same

@@ -75,6 +75,7 @@ WHERE id = (SELECT id FROM predictions ORDER BY id OFFSET %d LIMIT 1)`, set, i))
 	}
 	for name, query := range everything {
 		t.Run(name, func(t *testing.T) {
+			planned.respond(t, query, nil) // what follows goes by plans that are kept
 			got, want := planned.respond(t, query, nil), resolved.respond(t, query, nil)
 			if string(got.Data) != string(want.Data) {
 				t.Errorf("planned\n%s\nresolved\n%s", got.Data, want.Data)
@@ -86,6 +87,44 @@ WHERE id = (SELECT id FROM predictions ORDER BY id OFFSET %d LIMIT 1)`, set, i))
 				t.Errorf("no error: %s", got.Data)
 			}
 		})
+	}
+}
+
+// TestKeptPlansAreOfTheirOwnOperation asks with one document for several operations, and with one operation by several
+// variables, again and again.
+func TestKeptPlansAreOfTheirOwnOperation(t *testing.T) {
+	url := database(t)
+	planned, resolved := replica(t, url, "", graph.Options{}), replica(t, url, "", graph.Options{EveryField: true})
+	prediction, input := planned.predicted(t)
+	const document = `query A { predictions { nodes { ...P } } }
+query B { predictions { nodes { ...P } nodes { source } } predictions { totalCount } }
+query C($id: ID!) { node(id: $id) { id ...P ... on Input { filename image { width } } } }
+query D($ids: [ID!]!) { nodes(ids: $ids) { __typename ...P ... on Input { filename } } }
+query E($without: Boolean!, $first: Int) { predictions(first: $first) { nodes { id @skip(if: $without) ...P @skip(if: $without) } } }
+query F { predictions { nodes { ...P input { image { height } } } } other: predictions { nodes { input { filename } } } }
+fragment P on Prediction { id likelyClass { name } input { id } }`
+	asks := []struct {
+		operation string
+		variables map[string]any
+	}{
+		{"A", nil},
+		{"B", nil},
+		{"C", map[string]any{"id": prediction}},
+		{"C", map[string]any{"id": input}},
+		{"D", map[string]any{"ids": []any{input, prediction}}},
+		{"D", map[string]any{"ids": []any{prediction}}},
+		{"E", map[string]any{"without": true, "first": 1}},
+		{"E", map[string]any{"without": false, "first": 2}},
+		{"F", nil},
+	}
+	for range 3 {
+		for _, ask := range asks {
+			got := planned.respondTo(t, document, ask.operation, ask.variables)
+			want := resolved.respondTo(t, document, ask.operation, ask.variables)
+			if string(got.Data) != string(want.Data) || len(got.Errors) > 0 {
+				t.Errorf("%s %v: planned\n%s %v\nresolved\n%s", ask.operation, ask.variables, got.Data, got.Errors, want.Data)
+			}
+		}
 	}
 }
 

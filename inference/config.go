@@ -28,7 +28,7 @@ type config struct {
 	lines map[string]int
 }
 
-// inputConfig is the section `input`, in the words of preprocessor.
+// inputConfig is the section `input`, in the words of picture.Preprocessor.
 type inputConfig struct {
 	name string
 	// size is height and width; nil where the model decides.

@@ -1,6 +1,6 @@
 """Reference of the service's pre-processing, in Pillow and NumPy.
 
-The Go code in `inference/preprocess.go` does the same; golden tensors made from this file hold it to
+The Go code in `inference/picture/preprocess.go` does the same; golden tensors made from this file hold it to
 that. The order is fixed:
 
     EXIF orientation -> alpha over white -> 16 bits to 8 -> trim -> resize -> colour -> invert -> scale

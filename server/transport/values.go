@@ -15,8 +15,8 @@ import (
 // JSON is read token by token: a json.Decoder takes nearly three times as long for the operation of a prediction, and by
 // reflection the map of a form alone takes as long as all the rest of it.
 
-// readText reads a text that is one value, with read, as json.Unmarshal does: of two members of a name the last, and
-// U+FFFD for half a surrogate.
+// readText reads a text that is one value, with read, as json.Unmarshal does: of two members of a name the last, unless it
+// is null, and U+FFFD for half a surrogate.
 func readText(text []byte, read func(*jsontext.Decoder) error) error {
 	d := decoders.Get().(*jsontext.Decoder)
 	defer decoders.Put(d)

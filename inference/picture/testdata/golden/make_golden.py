@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the images and reference values of the golden tests in inference/golden_test.go.
+"""Makes the images and reference values of the golden tests in inference/picture/golden_test.go.
 
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install pillow==13.0.0 numpy
     /tmp/golden/bin/python inference/picture/testdata/golden/make_golden.py
@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageChops
 
 HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE.parent.parent / "training"))
+sys.path.insert(0, str(HERE.parents[2] / "training"))
 
 import pictures as pic  # noqa: E402
 import preprocess  # noqa: E402

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the photographs and reference values of inference/photograph_test.go.
+"""Makes the photographs and reference values of inference/picture/photograph_test.go.
 
     python3 -m venv /tmp/golden && /tmp/golden/bin/pip install pillow==13.0.0 numpy
     npm ci --ignore-scripts
@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE.parent.parent / "training"))
+sys.path.insert(0, str(HERE.parents[2] / "training"))
 
 import pictures as pic  # noqa: E402
 import preprocess  # noqa: E402
@@ -91,7 +91,7 @@ def case(name: str, compare=MEAN, **options):
 
 def deep_avif(image: Image.Image, bits: int) -> bytes:
     """An AVIF of more than 8 bits, which Pillow does not write; libvips does."""
-    [library] = (HERE.parents[2] / "node_modules" / "@img").glob("sharp-libvips-*/lib/libvips-cpp*")
+    [library] = (HERE.parents[3] / "node_modules" / "@img").glob("sharp-libvips-*/lib/libvips-cpp*")
     vips = ctypes.CDLL(str(library))
     vips.vips_init(b"make_photographs")
     samples = np.asarray(image).astype(np.uint16) * 257
