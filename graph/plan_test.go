@@ -102,7 +102,10 @@ query C($id: ID!) { node(id: $id) { id ...P ... on Input { filename image { widt
 query D($ids: [ID!]!) { nodes(ids: $ids) { __typename ...P ... on Input { filename } } }
 query E($without: Boolean!, $first: Int) { predictions(first: $first) { nodes { id @skip(if: $without) ...P @skip(if: $without) } } }
 query F { predictions { nodes { ...P input { image { height } } } } other: predictions { nodes { input { filename } } } }
-fragment P on Prediction { id likelyClass { name } input { id } }`
+query G { ...Q }
+query H { ...Q predictions { totalCount } }
+fragment P on Prediction { id likelyClass { name } input { id } }
+fragment Q on Query { predictions { nodes { id } } }`
 	asks := []struct {
 		operation string
 		variables map[string]any
@@ -116,6 +119,8 @@ fragment P on Prediction { id likelyClass { name } input { id } }`
 		{"E", map[string]any{"without": true, "first": 1}},
 		{"E", map[string]any{"without": false, "first": 2}},
 		{"F", nil},
+		{"H", nil},
+		{"G", nil},
 	}
 	for range 3 {
 		for _, ask := range asks {
