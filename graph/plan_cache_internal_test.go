@@ -24,7 +24,7 @@ fragment F on Prediction { id likelyClass { name } } fragment I on Input { id fi
 		`{ predictions { ...P } } fragment P on PredictionConnection { ` + aliases("nodes { ...N }") + `}
 fragment N on Prediction { ` + aliases("model { ...M }") + `} fragment M on ModelVersion { id name version sha256 }`: false,
 	} {
-		document, errs := gqlparser.LoadQuery(parsedSchema, text)
+		document, errs := gqlparser.LoadQueryWithRules(parsedSchema, text, Rules())
 		if len(errs) > 0 {
 			t.Fatal(errs)
 		}
