@@ -69,7 +69,7 @@ func BenchmarkHTTP(b *testing.B) {
 					send(b, test.body, test.contentType, test.accepted)
 				}
 			})
-			b.ReportMetric(float64(benchtest.CPUTime(b)-before)/float64(b.N), "cpu-ns/op")
+			benchtest.ReportCPU(b, before)
 		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 // Cost is what something took: by the clock, and of all processors.
 type Cost struct{ Clock, CPU time.Duration }
 
+// CostOf returns how to make the call and tell what it took. What else the process does meanwhile counts for CPU.
 func CostOf(b *testing.B, call func()) func() Cost {
 	return func() Cost {
 		used, start := CPUTime(b), time.Now()
@@ -57,7 +58,7 @@ func ReportCPU(b *testing.B, before time.Duration) {
 	b.ReportMetric(float64(CPUTime(b)-before)/float64(b.N), "cpu-ns/op")
 }
 
-// CPUTime is what the process has used of all processors.
+// CPUTime is what the process has used of all processors, in user and system mode (getrusage).
 func CPUTime(b *testing.B) time.Duration {
 	b.Helper()
 	var used syscall.Rusage
