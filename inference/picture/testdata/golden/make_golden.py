@@ -11,9 +11,7 @@ another.
 
 from __future__ import annotations
 
-import gzip
 import io
-import json
 import pathlib
 import sys
 
@@ -25,6 +23,7 @@ sys.path.insert(0, str(HERE.parents[2] / "training"))
 
 import pictures as pic  # noqa: E402
 import preprocess  # noqa: E402
+import store  # noqa: E402
 
 IMAGES = HERE / "images"
 # What the tolerance is about. Go's and libjpeg's inverse DCT round differently: luma and chroma may be off by one each,
@@ -307,15 +306,7 @@ def odd_tiffs(photo: Image.Image, clear: Image.Image):
 def main():
     for part in (resizing, digits, pngs, jpegs, orientations, gifs, webps, bmps, tiffs):
         part()
-    IMAGES.mkdir(exist_ok=True)
-    for old in IMAGES.iterdir():
-        old.unlink()
-    for name, data in files.items():
-        (IMAGES / name).write_bytes(data)
-    (HERE / "cases.json").write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
-    (HERE / "expected.gz").write_bytes(gzip.compress(b"".join(values), 9, mtime=0))
-    size = sum(f.stat().st_size for f in [*IMAGES.iterdir(), HERE / "expected.gz"])
-    print(f"{len(cases)} cases, {len(files)} images, {size} bytes")
+    store.store(IMAGES, files, "cases.json", cases, "expected.gz", values)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ the picture was compressed with loss, only their mean counts.
 from __future__ import annotations
 
 import ctypes
-import gzip
 import io
-import json
 import pathlib
 import sys
 
@@ -26,6 +24,7 @@ sys.path.insert(0, str(HERE.parents[2] / "training"))
 
 import pictures as pic  # noqa: E402
 import preprocess  # noqa: E402
+import store  # noqa: E402
 
 PHOTOGRAPHS = HERE / "photographs"
 EXACT, MEAN = "each", "mean"
@@ -185,15 +184,7 @@ def main():
         part()
     for name in files:
         case(name, EXACT if name.endswith(".png") else MEAN, width=MODEL, height=MODEL)
-    PHOTOGRAPHS.mkdir(exist_ok=True)
-    for old in PHOTOGRAPHS.iterdir():
-        old.unlink()
-    for name, data in files.items():
-        (PHOTOGRAPHS / name).write_bytes(data)
-    (HERE / "photographs.json").write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
-    (HERE / "photographs.gz").write_bytes(gzip.compress(b"".join(values), 9, mtime=0))
-    size = sum(f.stat().st_size for f in [*PHOTOGRAPHS.iterdir(), HERE / "photographs.gz"])
-    print(f"{len(cases)} cases, {len(files)} images, {size} bytes")
+    store.store(PHOTOGRAPHS, files, "photographs.json", cases, "photographs.gz", values)
 
 
 if __name__ == "__main__":
