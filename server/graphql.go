@@ -44,7 +44,9 @@ func (s *Server) graphQL() http.Handler {
 	if s.config.Introspection && !s.config.Production {
 		h.Use(extension.Introspection{})
 	}
-	h.AroundOperations(s.tracing.AroundOperation)
+	if s.tracing != nil {
+		h.AroundOperations(s.tracing.AroundOperation)
+	}
 	h.AroundOperations(s.resolver.AroundOperation)
 	for _, t := range transport.New(transport.Options{
 		Authenticate:     s.access.authenticate,

@@ -18,10 +18,11 @@ import (
 func (s *Server) stored(ctx context.Context, p *persistence.Prediction, commit time.Duration) {
 	s.metrics.Prediction(p, commit)
 	s.tracing.Prediction(ctx, p, commit)
+	timing := transport.ServerTimingOf(ctx)
 	for stage, took := range p.Stages() {
-		transport.AddTiming(ctx, stage, took)
+		timing.Add(stage, took)
 	}
-	transport.AddTiming(ctx, "commit", commit)
+	timing.Add("commit", commit)
 }
 
 // openTracing comes before all that makes spans; what they made is sent when they have closed.

@@ -29,7 +29,7 @@ type Sources struct {
 type Metrics struct {
 	registry   *prometheus.Registry
 	operations *operations
-	stages     *prometheus.HistogramVec
+	stages     *stages
 }
 
 // New returns metrics in which nothing has been counted yet.
@@ -37,7 +37,7 @@ func New(s Sources) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), operations: newOperations(), stages: newStages()}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.operations.total, m.operations.duration, m.stages, modelCollector(s.Models), stateCollector{s},
+		m.operations.total, m.operations.duration, m.stages.durations, modelCollector(s.Models), stateCollector{s},
 	)
 	return m
 }

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"cmp"
+	"strings"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,6 +20,7 @@ const (
 type operations struct {
 	total    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	kept     kept[outcome, answered]
 
 	mu    sync.Mutex
 	names map[string]bool // guarded by mu
@@ -38,14 +41,34 @@ func newOperations() *operations {
 	}
 }
 
+// outcome is what some operations have in common.
+type outcome struct{ kind, name, code string }
+
+// answered are the metrics of those.
+type answered struct {
+	total    prometheus.Counter
+	duration prometheus.Observer
+}
+
 // Operation counts an answered request.
 func (m *Metrics) Operation(o transport.Observation) {
-	name, code := m.operations.label(o.Name), string(o.Code)
-	if code == "" {
-		code = "OK"
+	answered := m.operations.of(outcome{o.Type, o.Name, cmp.Or(string(o.Code), "OK")})
+	answered.total.Inc()
+	answered.duration.Observe(o.Duration.Seconds())
+}
+
+// of returns the metrics of an operation whose name need not have become a label.
+func (o *operations) of(labels outcome) answered {
+	metrics, found := o.kept.find(labels)
+	if !found {
+		labels.name = strings.Clone(o.label(labels.name)) // it is a part of the document
+		metrics = answered{
+			o.total.WithLabelValues(labels.kind, labels.name, labels.code),
+			o.duration.WithLabelValues(labels.kind, labels.name),
+		}
+		o.kept.keep(labels, metrics)
 	}
-	m.operations.total.WithLabelValues(o.Type, name, code).Inc()
-	m.operations.duration.WithLabelValues(o.Type, name).Observe(o.Duration.Seconds())
+	return metrics
 }
 
 // label is the name, if it is one of the first that came.
@@ -59,7 +82,7 @@ func (o *operations) label(name string) string {
 		if len(o.names) >= maxOperationNames {
 			return otherOperations
 		}
-		o.names[name] = true
+		o.names[strings.Clone(name)] = true
 	}
 	return name
 }

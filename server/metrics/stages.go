@@ -9,19 +9,51 @@ import (
 	"sibyl/persistence"
 )
 
-func newStages() *prometheus.HistogramVec {
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+// commit is the stage that a prediction itself does not know.
+const commit = "commit"
+
+type stages struct {
+	durations *prometheus.HistogramVec
+	kept      kept[predictor, map[string]prometheus.Observer] // by stage
+}
+
+// predictor is what the stages of some predictions have in common.
+type predictor struct {
+	model   string
+	version int
+	source  persistence.Source
+}
+
+func newStages() *stages {
+	return &stages{durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "sibyl_prediction_stage_duration_seconds",
 		Help:    "Time of a stored prediction's stages: decode, queue (the wait for the model), inference, commit.",
 		Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 14),
-	}, []string{"model", "version", "source", "stage"})
+	}, []string{"model", "version", "source", "stage"})}
 }
 
 // Prediction counts a stored prediction by its stages.
-func (m *Metrics) Prediction(p *persistence.Prediction, commit time.Duration) {
-	version := strconv.Itoa(p.ModelVersion)
+func (m *Metrics) Prediction(p *persistence.Prediction, committed time.Duration) {
+	durations := m.stages.of(p)
 	for stage, took := range p.Stages() {
-		m.stages.WithLabelValues(p.ModelName, version, string(p.Source), stage).Observe(took.Seconds())
+		durations[stage].Observe(took.Seconds())
 	}
-	m.stages.WithLabelValues(p.ModelName, version, string(p.Source), "commit").Observe(commit.Seconds())
+	durations[commit].Observe(committed.Seconds())
+}
+
+// of returns the histograms of the prediction's stages.
+func (s *stages) of(p *persistence.Prediction) map[string]prometheus.Observer {
+	by := predictor{p.ModelName, p.ModelVersion, p.Source}
+	durations, found := s.kept.find(by)
+	if !found {
+		observer := func(stage string) prometheus.Observer {
+			return s.durations.WithLabelValues(by.model, strconv.Itoa(by.version), string(by.source), stage)
+		}
+		durations = map[string]prometheus.Observer{commit: observer(commit)}
+		for stage := range p.Stages() {
+			durations[stage] = observer(stage)
+		}
+		s.kept.keep(by, durations)
+	}
+	return durations
 }

@@ -88,7 +88,7 @@ const maxNameSize = 64
 // AroundOperation makes a span of each query and mutation. It is a graphql.OperationMiddleware.
 func (t *Tracing) AroundOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	operation := graphql.GetOperationContext(ctx).Operation
-	if t == nil || operation.Operation == ast.Subscription {
+	if operation.Operation == ast.Subscription {
 		return next(ctx)
 	}
 	kind, name := string(operation.Operation), operation.Name

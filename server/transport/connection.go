@@ -179,7 +179,7 @@ func (c *connection) subscribe(ctx context.Context, m *message) error {
 	if !c.isAcknowledged() {
 		return errUnauthorized
 	}
-	op, err := parseOperation("The payload", m.Payload)
+	op, err := c.options.operation("The payload", m.Payload)
 	if m.ID == "" || err != nil {
 		return errInvalidMessage
 	}

@@ -45,7 +45,7 @@ func readJSON(x *exchange) (*operation, error) {
 	if !ok {
 		return nil, tooLong
 	}
-	op, err := parseOperation("The request's body", text)
+	op, err := x.options.operation("The request's body", text)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,19 @@ func readJSON(x *exchange) (*operation, error) {
 	return op, nil
 }
 
+// operation reads an operation, which is the caller's own. what names the text in errors.
+func (o *Options) operation(what string, text []byte) (*operation, error) {
+	kept, err := o.operations.read(text, func(text []byte) (*operation, error) { return parseOperation(what, text) })
+	if err != nil {
+		return nil, err
+	}
+	own := *kept
+	own.params.Variables = cloneObject(kept.params.Variables)
+	return &own, nil
+}
+
 // parseOperation reads `{"query": …, "documentId": …, "operationName": …, "variables": …, "extensions": …}`; other
-// members are ignored. what names the text in errors.
+// members are ignored.
 func parseOperation(what string, text []byte) (*operation, error) {
 	if !utf8.Valid(text) {
 		return nil, badRequest("%s is not in UTF-8.", what)
@@ -127,9 +138,13 @@ func isMediaType(r *http.Request, mediaType string) bool {
 	return strings.EqualFold(strings.TrimSpace(sent), mediaType)
 }
 
-// mediaParams are the parameters of the media type of the request's body.
+// mediaParams are the parameters of the media type of the request's body; nil: there are none.
 func mediaParams(r *http.Request) (params map[string]string, err error) {
-	if _, params, err = mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil {
+	sent := r.Header.Get("Content-Type")
+	if !strings.Contains(sent, ";") {
+		return nil, nil
+	}
+	if _, params, err = mime.ParseMediaType(sent); err != nil {
 		return nil, unsupportedMediaType("Content-Type has odd parameters.")
 	}
 	return params, nil

@@ -3,7 +3,10 @@ package transport
 import (
 	"cmp"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,12 +35,9 @@ func readMultipart(x *exchange) (*operation, error) {
 	if !hasPreflightHeader(x.r.Header) {
 		return nil, errNoPreflightHeader
 	}
-	params, err := mediaParams(x.r)
+	boundary, err := boundaryOf(x.r)
 	if err != nil {
 		return nil, err
-	}
-	if params["boundary"] == "" {
-		return nil, badRequest("Content-Type multipart/form-data needs a boundary.")
 	}
 	tooLong := &refusal{
 		status: http.StatusRequestEntityTooLarge, code: graph.CodeImageTooLarge,
@@ -53,7 +53,7 @@ func readMultipart(x *exchange) (*operation, error) {
 		return nil, refusalOf(err, tooLong)
 	}
 	f := &form{options: x.options, files: make(map[string]graph.Upload)}
-	if err := f.read(data, params["boundary"]); err != nil {
+	if err := f.read(data, boundary); err != nil {
 		return nil, err
 	}
 	op, err := f.operation()
@@ -63,6 +63,24 @@ func readMultipart(x *exchange) (*operation, error) {
 	op.params.Headers = x.r.Header
 	op.params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 	return op, nil
+}
+
+// boundaryOf is what separates the parts of the request's form.
+func boundaryOf(r *http.Request) (string, error) {
+	// Nearly all clients send it so, and mime takes a map for it.
+	simple, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "multipart/form-data; boundary=")
+	if ok && simple != "" && strings.IndexFunc(simple, isNoSimple) < 0 {
+		return simple, nil
+	}
+	params, err := mediaParams(r)
+	if err == nil && params["boundary"] == "" {
+		err = badRequest("Content-Type multipart/form-data needs a boundary.")
+	}
+	return params["boundary"], err
+}
+
+func isNoSimple(r rune) bool {
+	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
 }
 
 // hasPreflightHeader reports whether the request has a header that a browser sends to another site only after having
@@ -75,8 +93,8 @@ func hasPreflightHeader(h http.Header) bool {
 // form is the parts of a multipart body.
 type form struct {
 	options    *Options
-	operations []byte              // nil: not there
-	places     map[string][]string // of each file by part name, from the part `map`; nil: not there
+	operations []byte       // nil: not there
+	places     []filePlaces // from the part `map`; nil: not there
 	files      map[string]graph.Upload
 }
 
@@ -115,7 +133,7 @@ func (f *form) take(part formPart) (err error) {
 	case part.name == "operations":
 		f.operations = part.data
 	case part.name == "map":
-		f.places, err = parseMap(part.data)
+		f.places, err = f.options.maps.read(part.data, parseMap)
 	case len(f.files) == f.options.MaxUploadFiles:
 		return tooLarge("Beside `operations` and `map` a request can have %d parts at most.", f.options.MaxUploadFiles)
 	default:
@@ -138,7 +156,7 @@ func (f *form) operation() (*operation, error) {
 	if f.operations == nil {
 		return nil, badRequest("The part `operations` is missing.")
 	}
-	op, err := parseOperation("The part `operations`", f.operations)
+	op, err := f.options.operation("The part `operations`", f.operations)
 	if err != nil {
 		return nil, err
 	}
@@ -153,24 +171,34 @@ func (f *form) operation() (*operation, error) {
 	return op, attach(op.params.Variables, f.places, f.files, f.options.MaxUploadFiles)
 }
 
-// parseMap reads the part `map`: `{"part": ["variables.path", …], …}`.
-func parseMap(text []byte) (map[string][]string, error) {
-	places := map[string][]string{}
+// filePlaces are the places of one file, by the name of its part.
+type filePlaces struct {
+	part  string
+	paths []string
+}
+
+// parseMap reads the part `map`: `{"part": ["variables.path", …], …}`. Files come by the order of their parts' names.
+func parseMap(text []byte) ([]filePlaces, error) {
+	paths := map[string][]string{}
 	err := readText(text, func(d *jsontext.Decoder) error {
-		return readObject(d, func(name string) error {
-			places[name] = nil
+		return readObject(d, func(part string) error {
+			paths[part] = nil
 			return readList(d, func() error {
 				path, err := d.ReadToken()
 				if err != nil || path.Kind() != '"' {
 					return cmp.Or(err, errNotThis)
 				}
-				places[name] = append(places[name], path.String())
+				paths[part] = append(paths[part], path.String())
 				return nil
 			})
 		})
 	})
 	if err != nil {
 		return nil, badRequest("The part `map` is not a JSON object of lists of paths.")
+	}
+	places := make([]filePlaces, 0, len(paths))
+	for _, part := range slices.Sorted(maps.Keys(paths)) {
+		places = append(places, filePlaces{part, paths[part]})
 	}
 	return places, nil
 }

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// serverTiming collects what the answer's Server-Timing header tells: how long its stages took. It is safe for
+// ServerTiming collects what the answer's Server-Timing header tells: how long its stages took. It is safe for
 // concurrent use, since an operation that is left behind may still add to it.
-type serverTiming struct {
+type ServerTiming struct {
 	mu     sync.Mutex // guards what follows
 	stages []stage
 	room   [4]stage // for the stages of most operations
@@ -22,15 +22,20 @@ type stage struct {
 
 type serverTimingKey struct{}
 
-func (t *serverTiming) into(ctx context.Context) context.Context {
+func (t *ServerTiming) into(ctx context.Context) context.Context {
 	return context.WithValue(ctx, serverTimingKey{}, t)
 }
 
-// AddTiming tells the client of the operation of ctx how long a stage took; one that came several times is summed. The
-// name is a token of HTTP.
-func AddTiming(ctx context.Context, name string, took time.Duration) {
-	t, ok := ctx.Value(serverTimingKey{}).(*serverTiming)
-	if !ok {
+// ServerTimingOf returns that of the answer to the operation of ctx, or nil where there is none.
+func ServerTimingOf(ctx context.Context) *ServerTiming {
+	t, _ := ctx.Value(serverTimingKey{}).(*ServerTiming)
+	return t
+}
+
+// Add tells how long a stage took; one that came several times is summed. The name is a token of HTTP. Of nil it tells
+// nobody.
+func (t *ServerTiming) Add(name string, took time.Duration) {
+	if t == nil {
 		return
 	}
 	t.mu.Lock()
@@ -49,17 +54,21 @@ func AddTiming(ctx context.Context, name string, took time.Duration) {
 
 // header is the header's value, with the time in all.
 // Source: https://www.w3.org/TR/server-timing/.
-func (t *serverTiming) header(total time.Duration) string {
+func (t *ServerTiming) header(total time.Duration) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	line := make([]byte, 0, 128)
 	for _, s := range t.stages {
-		line = append(appendTiming(line, s), ", "...)
+		line = append(s.append(line), ", "...)
 	}
-	return string(appendTiming(line, stage{"total", total}))
+	return string(stage{"total", total}.append(line))
 }
 
-func appendTiming(line []byte, s stage) []byte {
-	milliseconds := float64(s.took) / float64(time.Millisecond)
-	return strconv.AppendFloat(append(append(line, s.name...), ";dur="...), milliseconds, 'f', 3, 64)
+// append appends the stage with its milliseconds, to three decimals.
+func (s stage) append(line []byte) []byte {
+	line = append(append(line, s.name...), ";dur="...)
+	microseconds := max(0, s.took.Microseconds())
+	line = append(strconv.AppendInt(line, microseconds/1000, 10), '.')
+	below := microseconds % 1000
+	return append(line, byte('0'+below/100), byte('0'+below/10%10), byte('0'+below%10))
 }

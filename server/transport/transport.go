@@ -48,11 +48,15 @@ type Options struct {
 	Observe func(Observation)
 	// Recover turns a panic outside of the resolvers into an error; gqlgen recovers those inside with its own.
 	Recover graphql.RecoverFunc
+
+	operations recent[*operation]
+	maps       recent[[]filePlaces]
 }
 
 // New returns the transports in the order in which they must be asked. The last takes every request that no other
 // takes, and refuses it.
 func New(o Options) []graphql.Transport {
+	o.operations, o.maps = newRecent[*operation](), newRecent[[]filePlaces]()
 	return []graphql.Transport{webSocket{&o}, jsonPost{&o}, multipartPost{&o}, get{&o}, unsupported{&o}}
 }
 
@@ -95,7 +99,7 @@ type exchange struct {
 	began time.Time
 	// seen is what is known of the request so far.
 	seen   Observation
-	timing serverTiming
+	timing ServerTiming
 	// admit lets a subscription begin, whose answers will be many; nil where there can be one only.
 	admit func(*graphql.OperationContext) error
 	// events are the answer where it is a stream of them; nil: it cannot be.

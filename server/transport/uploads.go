@@ -23,18 +23,18 @@ const (
 // attach puts each file at its places in the variables, which must be null there. Every file of the map must have come;
 // files that are not in the map are not used.
 func attach(
-	variables map[string]any, places map[string][]string, files map[string]graph.Upload, maxPlaces int,
+	variables map[string]any, places []filePlaces, files map[string]graph.Upload, maxPlaces int,
 ) error {
 	used := 0
-	for _, name := range slices.Sorted(maps.Keys(places)) {
-		file, came := files[name]
+	for _, of := range places {
+		file, came := files[of.part]
 		if !came {
-			return badRequest("The file %s of the part `map` is missing.", quote(name))
+			return badRequest("The file %s of the part `map` is missing.", quote(of.part))
 		}
-		if used += len(places[name]); used > maxPlaces {
+		if used += len(of.paths); used > maxPlaces {
 			return tooLarge("The files of a request can be used in %d places at most.", maxPlaces)
 		}
-		for _, path := range places[name] {
+		for _, path := range of.paths {
 			if err := put(variables, path, file); err != nil {
 				return err
 			}
@@ -199,9 +199,7 @@ func fileTooLarge(limit int64) error {
 
 // cleanFilename takes directories, which Windows separates in its own way, and control characters from a file's name.
 func cleanFilename(name string) string {
-	if i := strings.LastIndexAny(name, `/\`); i >= 0 {
-		name = name[i+1:]
-	}
+	name = name[max(strings.LastIndexByte(name, '/'), strings.LastIndexByte(name, '\\'))+1:]
 	name = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return -1

@@ -5,6 +5,8 @@ import (
 	gojson "encoding/json"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -115,4 +117,27 @@ func parseObject(text []byte) (object map[string]any, err error) {
 		return nil
 	})
 	return object, err
+}
+
+// cloneObject returns an object of which nothing is the other's that could be changed; of nil, nil.
+func cloneObject(object map[string]any) map[string]any {
+	clone := maps.Clone(object)
+	for name, value := range clone {
+		clone[name] = cloneValue(value)
+	}
+	return clone
+}
+
+func cloneValue(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		return cloneObject(value)
+	case []any:
+		clone := slices.Clone(value)
+		for i := range clone {
+			clone[i] = cloneValue(clone[i])
+		}
+		return clone
+	}
+	return value
 }
