@@ -30,6 +30,10 @@
 //	   │                                                                                                       ▼
 //	   └──── the first that fails tells the reason ────► FAILED                                               READY
 //
+// Class names that no labels.txt gives are looked for once the warm-up has told how many there are: in the model file's
+// metadata and classifier, then in a config.json of Hugging Face's beside it. They are the version's like others, except
+// where it has predicted without them.
+//
 // A lifecycle keeps the versions in step with the files, which a watcher looks at once they have been quiet:
 //
 //	new or changed files ─► loader.load ─► READY: swapped into the catalog; what was there drains: its last lease frees it

@@ -21,6 +21,13 @@ func TestMetadataLabels(t *testing.T) {
 		"Python tuple":      {"Labels": `('cat', 'guinea pig', 'dog\'s')`},
 		"by name":           {"class_to_idx": `{"dog's": 2, "cat": 0, "guinea pig": 1}`},
 		"by name, Python":   {"label2id": `{"dog's": 2, 'cat': 0, 'guinea pig': 1}`},
+		"Keras":             {"class_indices": `{'cat': 0, 'guinea pig': 1, "dog's": 2}`},
+		"ordered":           {"names": `OrderedDict({1: 'guinea pig', 0: 'cat', 2: "dog's"})`},
+		"ordered before":    {"names": `OrderedDict([(0, 'cat'), (1, 'guinea pig'), (2, "dog's")])`},
+		"ordered by name":   {"class_to_idx": `OrderedDict([('cat', 0), ('guinea pig', 1), ("dog's", 2)])`},
+		"NumPy's indices":   {"names": `{np.int64(0): 'cat', np.int64(1): 'guinea pig', np.int64(2): "dog's"}`},
+		"NumPy's names":     {"names": `[np.str_('cat'), np.str_('guinea pig'), np.str_("dog's")]`},
+		"NumPy's, by name":  {"class_indices": `{'cat': np.int64(0), 'guinea pig': np.int64(1), "dog's": np.int64(2)}`},
 		"the second key":    {"labels": "of another thing", "names": "cat,guinea pig,dog's"},
 	} {
 		if got := metadataLabels(metadata, 3); !slices.Equal(got, want) {
@@ -34,6 +41,17 @@ func TestMetadataLabels(t *testing.T) {
 	} {
 		if got := metadataLabels(map[string]string{"labels": text}, 3); got != nil {
 			t.Errorf("%s: got %q, want none", name, got)
+		}
+	}
+}
+
+// TestNumbersAsNames holds that of names that are numbers the key tells which of a pair is the index.
+func TestNumbersAsNames(t *testing.T) {
+	for key, want := range map[string][]string{
+		"class_to_idx": {"1", "2", "0"}, "class_indices": {"1", "2", "0"}, "names": {"2", "0", "1"},
+	} {
+		if got := metadataLabels(map[string]string{key: `{"0": 2, "1": 0, "2": 1}`}, 3); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", key, got, want)
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (l *loader) load(ctx context.Context, model string, number int) (*version, 
 	err := l.fill(ctx, v)
 	v.LoadDuration = time.Since(start)
 	if err == nil && l.admit != nil {
-		err = l.admit(ctx, v.ModelVersion)
+		err = l.admitted(ctx, v)
 	}
 	if err == nil {
 		v.State = ModelReady
@@ -60,6 +60,27 @@ func (l *loader) load(ctx context.Context, model string, number int) (*version, 
 	reason := err.Error()
 	v.State, v.StateReason, v.ExecutionProvider = ModelFailed, &reason, nil
 	return v, err
+}
+
+// admitted asks for a version. One that has predicted before its class names were found, by an earlier release or
+// without the file that tells them, stays without: it is to answer as it did.
+func (l *loader) admitted(ctx context.Context, v *version) error {
+	err := l.admit(ctx, v.ModelVersion)
+	if err == nil || v.unnamed == "" || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	named := *v.ModelVersion
+	v.ClassNames, v.Fingerprint = []string{}, v.unnamed
+	if again := l.admit(ctx, v.ModelVersion); again != nil {
+		*v.ModelVersion = named
+		if errors.Is(again, ErrUnavailable) {
+			return again
+		}
+		return err
+	}
+	l.providers.log.LogAttrs(ctx, slog.LevelWarn, "class names left out: the version has predicted without",
+		slog.String("model", v.Name), slog.Int("version", v.Version))
+	return nil
 }
 
 // loadingVersion is a version of which nothing is known yet.
@@ -100,6 +121,7 @@ func (l *loader) fill(ctx context.Context, v *version) error {
 	if v.ClassNames, err = l.repository.labels(v.Name, v.Version); err != nil {
 		return err
 	}
+	m.beside = l.repository.labelsBeside(v.Name, v.Version)
 	if v.input, err = newImageInput(m.inputs, c); err != nil {
 		return err
 	}
@@ -117,7 +139,7 @@ func (l *loader) fill(ctx context.Context, v *version) error {
 	if err := l.start(ctx, v, source, m, c, targets); err != nil || l.trial {
 		return err
 	}
-	v.Fingerprint = v.fingerprint(external)
+	v.setFingerprint(external)
 	return nil
 }
 
@@ -284,6 +306,7 @@ func (v *version) read(c *config, m *onnxModel, warm []*task) error {
 	v.Output = output
 	if len(v.ClassNames) == 0 {
 		v.ClassNames = append(v.ClassNames, m.labels(classes)...)
+		v.found = len(v.ClassNames) > 0
 	}
 	return checkLabels(v.ClassNames, classes)
 }
@@ -296,12 +319,20 @@ func specs(values []onnxValue) []TensorSpec {
 	return specs
 }
 
-// fingerprint is ModelVersion.Fingerprint. What is the default is left out of it, so that a key that a later release
-// adds does not change the fingerprints of before.
-func (v *version) fingerprint(external map[string]string) string {
+// setFingerprint sets ModelVersion.Fingerprint, and the one without the class names where these were found.
+func (v *version) setFingerprint(external map[string]string) {
+	v.Fingerprint = v.fingerprint(external, v.ClassNames)
+	if v.found {
+		v.unnamed = v.fingerprint(external, []string{})
+	}
+}
+
+// fingerprint is ModelVersion.Fingerprint with these class names. What is the default is left out of it, so that a key
+// that a later release adds does not change the fingerprints of before.
+func (v *version) fingerprint(external map[string]string, names []string) string {
 	in := v.input
 	canonical := map[string]any{
-		"model": v.SHA256, "external": external, "labels": v.ClassNames, "output": v.Output,
+		"model": v.SHA256, "external": external, "labels": names, "output": v.Output,
 		"name": v.Inputs[in.index].Name, "size": []int{in.Height, in.Width}, "layout": in.Layout, "color": in.Color,
 		"scale": in.Scale, "mean": in.Mean, "std": in.Std,
 	}

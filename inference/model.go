@@ -38,7 +38,8 @@ type ModelVersion struct {
 	ExecutionProvider *string
 	Inputs            []TensorSpec
 	Outputs           []TensorSpec
-	// ClassNames are in the model's order; empty where it has none.
+	// ClassNames are in the model's order: those of labels.txt, else those of the model file, else those of a config.json
+	// beside it; empty where there are none.
 	ClassNames []string
 	// Output tells how the outputs are read.
 	Output Output

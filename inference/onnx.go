@@ -13,7 +13,9 @@ type onnxModel struct {
 	// Other sequences and maps are left out, and what is listed again, which ONNX Runtime fills once.
 	outputs []onnxValue
 	// metadata are the file's metadata_props.
-	metadata   map[string]string
+	metadata map[string]string
+	// beside are texts that name the classes in files beside it, the likeliest first: only what names none itself needs them.
+	beside     []string
 	classifier classifierNodes
 	// decides tells that there are nodes which run a part of the model, or run it again, by what they are given: for all
 	// images of a run together.

@@ -54,6 +54,7 @@ func (l *loader) startRemote(ctx context.Context, v *version, c *config, channel
 	if err != nil {
 		return fmt.Errorf("the server's metadata: %w", err)
 	}
+	m.beside = l.repository.labelsBeside(v.Name, v.Version)
 	v.Inputs, v.Outputs = specs(m.inputs), specs(m.outputs)
 	if v.input, err = newImageInput(m.inputs, c); err != nil {
 		return err
@@ -68,7 +69,7 @@ func (l *loader) startRemote(ctx context.Context, v *version, c *config, channel
 	if err != nil {
 		return remoteWarmUpError(ctx, warm, l.warmUp, err)
 	}
-	v.Fingerprint = v.fingerprint(x.identity())
+	v.setFingerprint(x.identity())
 	v.stats = newStatistics(bucketsUpTo(plan.most))
 	v.batcher = newBatcher(x, x.instances(), plan, c.batching, v.stats, v.callers)
 	x.start(described, l.log, l.moved)

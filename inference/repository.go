@@ -187,7 +187,7 @@ func (r *repository) route(model string) (Route, error) {
 }
 
 // stamp tells the files that a version is made of apart from those of another time, without reading them: the model's
-// own two and all below the version's directory, links followed. It is never empty.
+// own and all below the version's directory, links followed. It is never empty.
 func (r *repository) stamp(model string, version int) string {
 	var stamp strings.Builder
 	add := func(name string) {
@@ -197,8 +197,9 @@ func (r *repository) stamp(model string, version int) string {
 		}
 		fmt.Fprintf(&stamp, "%q %d %d %v %d\n", name, info.Size(), info.ModTime().UnixNano(), info.Mode(), inode(info))
 	}
-	add(path.Join(model, "config.yaml"))
-	add(path.Join(model, "labels.txt"))
+	for _, name := range []string{"config.yaml", "labels.txt", "config.json"} {
+		add(path.Join(model, name))
+	}
 	stamp.WriteByte('\n')
 	_ = fs.WalkDir(r.files, path.Join(model, strconv.Itoa(version)), func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {
@@ -217,7 +218,8 @@ func inode(info fs.FileInfo) uint64 {
 	return 0
 }
 
-// labels reads a version's class names: from its own labels.txt, else from the model's, else there are none.
+// labels reads a version's class names: from its own labels.txt, else from the model's, else none are
+// given, and onnxModel.labels may find some.
 func (r *repository) labels(model string, version int) ([]string, error) {
 	for _, dir := range []string{path.Join(model, strconv.Itoa(version)), model} {
 		data, err := r.read(path.Join(dir, "labels.txt"))

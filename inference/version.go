@@ -11,6 +11,9 @@ import (
 // READY may predict.
 type version struct {
 	*ModelVersion
+	// found tells that ClassNames are none that labels.txt gives, and unnamed is then the Fingerprint without them.
+	found   bool
+	unnamed string
 	input   *imageInput
 	backend backend
 	batcher *batcher
