@@ -13,6 +13,42 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
+// rootFields are the fields of queries and mutations, by the name of the object that has them and by theirs.
+var rootFields = map[string]map[string]rootField{
+	"Query": {
+		"node":        (*executionContext)._Query_node,
+		"nodes":       (*executionContext)._Query_nodes,
+		"input":       (*executionContext)._Query_input,
+		"inputs":      (*executionContext)._Query_inputs,
+		"model":       (*executionContext)._Query_model,
+		"models":      (*executionContext)._Query_models,
+		"prediction":  (*executionContext)._Query_prediction,
+		"predictions": (*executionContext)._Query_predictions,
+		"__type":      (*executionContext)._Query___type,
+		"__schema":    (*executionContext)._Query___schema,
+	},
+	"Mutation": {
+		"labelInput":   (*executionContext)._Mutation_labelInput,
+		"unlabelInput": (*executionContext)._Mutation_unlabelInput,
+		"deleteInput":  (*executionContext)._Mutation_deleteInput,
+		"reloadModels": (*executionContext)._Mutation_reloadModels,
+		"routeModel":   (*executionContext)._Mutation_routeModel,
+		"predict":      (*executionContext)._Mutation_predict,
+		"predictBatch": (*executionContext)._Mutation_predictBatch,
+		"predictInput": (*executionContext)._Mutation_predictInput,
+	},
+}
+
+func (ec *executionContext) inputUnmarshalers() *graphql.InputUnmarshalerIndex {
+	return graphql.NewInputUnmarshalerIndex(
+		graphql.NewInputUnmarshaler("DateTimeRange", ec.unmarshalInputDateTimeRange),
+		graphql.NewInputUnmarshaler("FloatRange", ec.unmarshalInputFloatRange),
+		graphql.NewInputUnmarshaler("InputFilter", ec.unmarshalInputInputFilter),
+		graphql.NewInputUnmarshaler("LabelInput", ec.unmarshalInputLabelInput),
+		graphql.NewInputUnmarshaler("PredictionFilter", ec.unmarshalInputPredictionFilter),
+	)
+}
+
 func planClassScore(ec *executionContext, selections ast.SelectionSet) *plan[persistence.ClassScore] {
 	return newPlan(ec, selections, "ClassScore", classScoreImplementors,
 		func(name string, selections ast.SelectionSet) (f planField[persistence.ClassScore]) {

@@ -93,9 +93,13 @@ func (r *Resolver) Close() {
 // Schema returns the schema with r behind it.
 func (r *Resolver) Schema() graphql.ExecutableSchema {
 	prepareSchema()
-	return NewExecutableSchema(Config{
+	schema := NewExecutableSchema(Config{
 		Resolvers: r, Directives: DirectiveRoot{Requires: r.requires}, Complexity: complexityRoot(),
 	})
+	if r.options.EveryField {
+		return schema
+	}
+	return executable{schema.(*executableSchema)}
 }
 
 // prepareSchema takes away the directive that gqlparser gives every schema, for no transport here answers in parts, and

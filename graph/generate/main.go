@@ -64,7 +64,7 @@ func (plain) Name() string { return "plain" }
 // GenerateCode renders the file. It runs before gqlgen renders generated.go, and takes the functions out of that which
 // are in ours instead: those that marshal objects and lists of them.
 func (plain) GenerateCode(data *codegen.Data) error {
-	ours := outline{}
+	ours := outline{Roots: []*codegen.Object{data.QueryRoot, data.MutationRoot}, Inputs: data.Inputs}
 	for _, object := range data.Objects {
 		if !object.Root && !object.BuiltIn {
 			ours.Objects = append(ours.Objects, object)

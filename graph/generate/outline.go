@@ -11,8 +11,11 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// outline is what plain_gen.go is rendered from.
+// outline is what plan_gen.go is rendered from.
 type outline struct {
+	// Roots have the fields of queries and of mutations.
+	Roots   []*codegen.Object
+	Inputs  codegen.Objects
 	Objects []*codegen.Object
 	// Marshaled are the types that each get a marshal function.
 	Marshaled []*config.TypeReference
