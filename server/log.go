@@ -46,7 +46,7 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), loggedCallerKey{}, &caller))
 		body := &watchedBody{ReadCloser: r.Body}
 		r.Body = body
-		counter := &countingWriter{ResponseWriter: w, status: http.StatusOK, body: body, gone: r.Context().Done()}
+		counter := &countingWriter{ResponseWriter: w, status: http.StatusOK, body: body, request: r}
 		next.ServeHTTP(counter, r)
 		level := slog.LevelDebug
 		if counter.status >= http.StatusInternalServerError {
@@ -83,6 +83,10 @@ func logCaller(ctx context.Context, name string) {
 // client had gone: the server was not at fault, and nobody was told. Other servers log the same number.
 const statusClientGone = 499
 
+// errGivenUp is why requests end that the server does not wait for any longer. They have it before their connections are
+// closed, which look as if their clients had.
+var errGivenUp = errors.New("the server gave up what was in flight")
+
 // countingWriter remembers what was answered.
 type countingWriter struct {
 	http.ResponseWriter
@@ -90,28 +94,29 @@ type countingWriter struct {
 	written bool // the status has been
 	bytes   int64
 
-	body *watchedBody
-	gone <-chan struct{} // is closed when the client has gone, or its body came too late
+	body    *watchedBody
+	request *http.Request // its context ends when the client has gone, its body came too late, or the server gives up
 }
 
 // WriteHeader remembers the first status that ends a request: those below 200 only go before it.
 func (w *countingWriter) WriteHeader(status int) {
 	if !w.written && status >= http.StatusOK {
-		w.status, w.written = status, true
-		if (status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout) && w.clientGone() {
-			w.status = statusClientGone
-		}
+		w.status, w.written = w.blame(status), true
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
-func (w *countingWriter) clientGone() bool {
-	select {
-	case <-w.gone:
-		return !w.body.late
-	default:
-		return false
+// blame is the status to log: where nobody is left to be told, the one that says why.
+func (w *countingWriter) blame(status int) int {
+	ctx := w.request.Context()
+	stopped := status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+	switch {
+	case errors.Is(context.Cause(ctx), errGivenUp) && (stopped || status == http.StatusBadRequest): // half a body
+		return http.StatusServiceUnavailable
+	case stopped && ctx.Err() != nil && !w.body.late:
+		return statusClientGone
 	}
+	return status
 }
 
 // watchedBody remembers whether a body came too late.

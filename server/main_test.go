@@ -29,13 +29,19 @@ type service struct {
 // newServer starts a server; the end of the test stops it, and fails where that goes wrong.
 func newServer(t testing.TB, change ...func(*server.Config)) *service {
 	t.Helper()
+	return newServerLogging(t, t.Output(), change...)
+}
+
+// newServerLogging is newServer with a log of one's own.
+func newServerLogging(t testing.TB, log io.Writer, change ...func(*server.Config)) *service {
+	t.Helper()
 	c := server.DefaultConfig()
 	c.Address, c.Data = "127.0.0.1:0", t.TempDir()
 	c.DatabaseURL = server.DatabaseURL(persistencetest.Database(t))
 	for _, f := range change {
 		f(&c)
 	}
-	s, err := server.New(t.Context(), c, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	s, err := server.New(t.Context(), c, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,11 +363,13 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// TestShutdownGivesUp does not wait for ever for a request that does not end.
+// TestShutdownGivesUp does not wait for ever for a request that does not end, and logs that as the server's doing.
 func TestShutdownGivesUp(t *testing.T) {
-	s := newServer(t, oneInFlight, func(c *server.Config) { c.ShutdownTimeout = 400 * time.Millisecond })
-	_, finish := s.slowUpload(t)
+	var log lockedBuffer
+	s := newServerLogging(t, &log, func(c *server.Config) { c.ShutdownTimeout = 400 * time.Millisecond })
+	_, finish := s.beginUpload(t)
 	defer finish()
+	s.waitInFlight(t, 1)
 	s.stop()
 	select {
 	case err := <-s.ended:
@@ -371,6 +379,7 @@ func TestShutdownGivesUp(t *testing.T) {
 	case <-time.After(within):
 		t.Error("the server does not stop")
 	}
+	waitFor(t, func() bool { return strings.Contains(log.String(), "path=/graphql status=503") })
 }
 
 func TestAddressInUse(t *testing.T) {

@@ -110,34 +110,39 @@ func TestRequestIsLogged(t *testing.T) {
 	}
 }
 
-// TestGoneClientIsLogged: what a client is not told that has gone is no error of the server. One whose body comes too
-// late is told.
+// TestGoneClientIsLogged: what a client is not told that has gone is no error of the server, unless the server gave it up.
+// One whose body comes too late is told.
 func TestGoneClientIsLogged(t *testing.T) {
+	gone := context.Canceled
 	for name, row := range map[string]struct {
 		status, logged int
 		body           io.Reader
-		gone           bool
+		ended          error
 	}{
-		"given up":          {504, 499, strings.NewReader("{}"), true},
-		"given up early":    {503, 499, strings.NewReader("{}"), true},
-		"there":             {504, 504, strings.NewReader("{}"), false},
-		"late body":         {504, 504, iotest.ErrReader(os.ErrDeadlineExceeded), true},
-		"answered":          {200, 200, strings.NewReader("{}"), true},
-		"fault of a server": {500, 500, strings.NewReader("{}"), true},
-		"half a body":       {400, 400, iotest.ErrReader(io.ErrUnexpectedEOF), true},
+		"given up":            {504, 499, strings.NewReader("{}"), gone},
+		"given up early":      {503, 499, strings.NewReader("{}"), gone},
+		"there":               {504, 504, strings.NewReader("{}"), nil},
+		"late body":           {504, 504, iotest.ErrReader(os.ErrDeadlineExceeded), gone},
+		"answered":            {200, 200, strings.NewReader("{}"), gone},
+		"fault of a server":   {500, 500, strings.NewReader("{}"), gone},
+		"half a body":         {400, 400, iotest.ErrReader(io.ErrUnexpectedEOF), gone},
+		"by the server":       {504, 503, strings.NewReader("{}"), errGivenUp},
+		"by it, early":        {503, 503, strings.NewReader("{}"), errGivenUp},
+		"by it, half a body":  {400, 503, iotest.ErrReader(io.ErrUnexpectedEOF), errGivenUp},
+		"answered, then ends": {200, 200, strings.NewReader("{}"), errGivenUp},
 	} {
 		var logged bytes.Buffer
 		h := logRequests(newLogger(&logged, "auto", "debug"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.WriteHeader(row.status)
 		}))
-		ctx, cancel := context.WithCancel(t.Context())
-		if row.gone {
-			cancel()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		if row.ended != nil {
+			cancel(row.ended)
 		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/graphql", row.body).WithContext(ctx))
-		cancel()
+		cancel(nil)
 		level := "DEBUG"
 		if row.logged >= 500 {
 			level = "INFO"

@@ -42,6 +42,8 @@ type Server struct {
 	metrics   *metrics.Metrics
 	tracing   *tracing.Tracing
 	http      *http.Server
+	// abort ends what http has in flight.
+	abort context.CancelCauseFunc
 	// stopBy is when all must have ended; nil until the server is told to stop: it is not ready from then on.
 	stopBy atomic.Pointer[time.Time]
 	// opened are what close what New opened, in its order.
@@ -182,15 +184,15 @@ func (s *Server) openHTTP(ctx context.Context) error {
 		return err
 	}
 	s.opened = append(s.opened, func() error { s.resolver.Close(); return nil })
-	base, abort := context.WithCancel(context.Background())
+	base, abort := context.WithCancelCause(context.Background())
+	s.abort = abort
 	exporting, stopExports := context.WithCancel(base)
 	s.http = newHTTPServer(base, s.handler(exporting), s.config.Timeout, s.logger)
 	s.http.RegisterOnShutdown(stopExports) // they may take hours, so that nobody waits for them
 	s.opened = append(s.opened, func() error {
 		s.gate.Close()
 		s.streams.Abort()
-		abort()
-		return s.http.Close()
+		return s.giveUp()
 	})
 	return nil
 }
@@ -209,7 +211,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err := <-served:
 		return fmt.Errorf("serve: %w", err)
 	case <-s.database.exited():
-		return errors.Join(fmt.Errorf("embedded database: %w", s.database.embedded.Err()), s.http.Close())
+		return errors.Join(fmt.Errorf("embedded database: %w", s.database.embedded.Err()), s.giveUp())
 	}
 }
 
@@ -231,9 +233,15 @@ func (s *Server) drain() error {
 		err = s.http.Shutdown(ctx)
 	}
 	if err != nil {
-		return errors.Join(errors.New("shutdown: requests in flight were given up"), s.http.Close())
+		return errors.Join(errors.New("shutdown: requests in flight were given up"), s.giveUp())
 	}
 	return nil
+}
+
+// giveUp ends the requests in flight, and closes all connections.
+func (s *Server) giveUp() error {
+	s.abort(errGivenUp)
+	return s.http.Close()
 }
 
 // Close closes all that is open, the last first, for as long as Run has left of the shutdown timeout. It may be called
