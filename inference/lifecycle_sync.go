@@ -70,6 +70,7 @@ func (l *lifecycle) syncHere(ctx context.Context, look look) (begun []*remoteSyn
 	if err != nil {
 		return nil, nil, err
 	}
+	l.loader.repository.tellNameless(ctx, l.log)
 	again = make(map[string]error)
 	var here []modelDirectory
 	for _, directory := range l.known(found) {

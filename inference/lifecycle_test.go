@@ -116,6 +116,38 @@ func TestVersionsComeAndGo(t *testing.T) {
 }
 
 // TestRetiredVersionIsNotFound holds the difference between a version that is gone and one that cannot answer.
+// TestNameThatIsNotUTF8 holds that a directory which cannot be a model is told of, once, whenever it comes.
+func TestNameThatIsNotUTF8(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	add(t, dir, "m", 1, "nchw/1")
+	add(t, dir, "later", 1, "nchw/1")
+	name := func(from, to string) {
+		if err := os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)); err != nil {
+			t.Skip("the file system has no such names: ", err)
+		}
+	}
+	add(t, dir, "first", 1, "nchw/1")
+	name("first", "caf\xe9")
+	write(t, filepath.Join(dir, "no directory \xff"), "")
+	var log strings.Builder
+	e := open(t, inference.Options{Repository: dir, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	name("later", "sp\xe4ter")
+	for range 2 {
+		if err := e.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, escaped := range []string{`caf\xe9`, `sp\xe4ter`} {
+		if strings.Count(log.String(), escaped) != 1 {
+			t.Errorf("%s is not told once: %s", escaped, log.String())
+		}
+	}
+	if strings.Count(log.String(), "not UTF-8") != 2 {
+		t.Error(log.String())
+	}
+}
+
 func TestRetiredVersionIsNotFound(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"unicode/utf8"
 )
@@ -25,6 +26,8 @@ type repository struct {
 	files fs.FS
 	// dir is the directory on this host; empty for the embedded repository.
 	dir string
+	// told are the names that tellNameless has told.
+	told sync.Map
 }
 
 // modelDirectory is a model of the repository.
@@ -78,9 +81,29 @@ func (r *repository) models(ctx context.Context, log *slog.Logger) ([]modelDirec
 	return models, nil
 }
 
+// tellNameless warns, once of each, of directories whose names are not UTF-8: they are left out, for nobody could ask for
+// such a model.
+func (r *repository) tellNameless(ctx context.Context, log *slog.Logger) {
+	entries, _ := fs.ReadDir(r.files, ".")
+	for _, entry := range entries {
+		name := entry.Name()
+		if utf8.ValidString(name) || strings.HasPrefix(name, ".") {
+			continue
+		}
+		if info, err := os.Stat(filepath.Join(r.dir, name)); err != nil || !info.IsDir() {
+			continue
+		}
+		if _, told := r.told.LoadOrStore(name, true); !told {
+			log.LogAttrs(ctx, slog.LevelWarn, "directory whose name is not UTF-8 ignored",
+				slog.String("directory", strings.Trim(strconv.QuoteToASCII(name), `"`)))
+		}
+	}
+}
+
 // check finds what makes a repository useless, at the start: that it holds no model, or not the default one.
 func (r *repository) check(ctx context.Context, o Options) error {
 	models, err := r.models(ctx, o.Logger)
+	r.tellNameless(ctx, o.Logger)
 	switch {
 	case err != nil:
 		return err
