@@ -19,8 +19,11 @@ const (
 	eventStreamType answerType = "text/event-stream"
 )
 
-// contentType is the value of the Content-Type header.
-func (t answerType) contentType() string { return string(t) + "; charset=utf-8" }
+// contentTypes are values of the Content-Type header, which answers share.
+var contentTypes = map[answerType][]string{
+	plainJSON:       {string(plainJSON) + "; charset=utf-8"},
+	graphqlResponse: {string(graphqlResponse) + "; charset=utf-8"},
+}
 
 // exactly is the specificity of a range that names the type itself.
 const exactly = 3

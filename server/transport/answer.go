@@ -23,6 +23,9 @@ const retryAfter = "1"
 // challenge is the WWW-Authenticate header of an answer with status 401 (RFC 6750).
 const challenge = `Bearer realm="sibyl"`
 
+// noStore is the Cache-Control of all answers, who share it: what is asked for may be another caller's the next time.
+var noStore = []string{"no-store"}
+
 // Explain sets the header that tells a client what to do about a status, where there is one.
 func Explain(h http.Header, status int) {
 	switch status {
@@ -74,8 +77,7 @@ func (x *exchange) write(status int, resp *graphql.Response) {
 	h.Add("Vary", "Accept")
 	parts := compress.Negotiate(x.r.Header, h).Answer(h, head, resp.Data, tail)
 	h.Set("Server-Timing", x.timing.header(time.Since(x.began)))
-	h.Set("Content-Type", x.answer.contentType())
-	h.Set("Cache-Control", "no-store")
+	h["Content-Type"], h["Cache-Control"] = contentTypes[x.answer], noStore
 	Explain(h, status)
 	x.w.WriteHeader(status)
 	// An error means that the client has gone: there is nobody to tell.

@@ -26,13 +26,14 @@ type formParts struct {
 
 // newFormParts finds where the first part begins; what stands before is skipped.
 func newFormParts(body []byte, boundary string) (*formParts, error) {
-	d := newDelimiter("\n", boundary)
+	whole := []byte("\r\n--" + boundary)
+	d := delimiter{whole[len("\r"):], whole[len("\r\n"):]}
 	_, end, ok := d.find(body)
 	if !ok {
 		return nil, errIncompleteForm
 	}
 	if end.crlf {
-		d = newDelimiter("\r\n", boundary)
+		d.whole = whole
 	}
 	return &formParts{body[end.at:], d, end.last}, nil
 }
@@ -58,11 +59,6 @@ func (f *formParts) next() (part formPart, err error) {
 // delimiter is the line between two parts: a line break, as the first delimiter ends with, and the boundary after two
 // hyphens, which is what a text may begin with.
 type delimiter struct{ whole, dashed []byte }
-
-func newDelimiter(newline, boundary string) delimiter {
-	whole := []byte(newline + "--" + boundary)
-	return delimiter{whole, whole[len(newline):]}
-}
 
 // delimiterEnd is what follows the boundary in a line that is a delimiter.
 type delimiterEnd struct {

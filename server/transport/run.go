@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -83,10 +84,10 @@ func (x *exchange) see(out outcome) outcome {
 
 // execute runs the operation, or begins a subscription that lives in lasting; it never panics.
 func (x *exchange) execute(ctx, lasting context.Context, op *operation) (out outcome) {
-	opCtx := &graphql.OperationContext{}
+	var opCtx *graphql.OperationContext
 	defer func() {
 		if v := recover(); v != nil {
-			out = outcome{resp: x.panicked(ctx, opCtx, v)}
+			out = outcome{resp: x.panicked(ctx, cmp.Or(opCtx, &graphql.OperationContext{}), v)}
 		}
 	}()
 	keepAs, unresolved := x.options.Documents.resolve(op)
