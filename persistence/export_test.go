@@ -2,6 +2,8 @@ package persistence
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -29,6 +31,14 @@ func Waiting(s *Store) int {
 	defer s.writer.mu.Unlock()
 	return len(s.writer.pending)
 }
+
+// StartJobs is Store.StartJobs with another time between two signs of life of a job.
+func StartJobs(ctx context.Context, s *Store, jobs []Job, beat time.Duration) (*Jobs, error) {
+	return s.startJobs(ctx, jobs, slog.New(slog.DiscardHandler), beat)
+}
+
+// JobLease is how long after the last one a job counts as running.
+const JobLease = jobLease
 
 // Statement is SQL with its arguments.
 type Statement struct {

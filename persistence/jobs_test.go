@@ -72,3 +72,61 @@ func TestJobsAreStopped(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestJobOfAReplicaThatIsGone: a job that counts as running, of which nobody says so any more, is done by another
+// replica soon, however seldom it is due.
+func TestJobOfAReplicaThatIsGone(t *testing.T) {
+	store, url := setup(t)
+	var done atomic.Int64
+	job := []persistence.Job{{
+		Name: "seldom", Every: 24 * time.Hour, Run: func(context.Context) (int, error) { return int(done.Add(1)), nil },
+	}}
+	for n := range int64(2) {
+		jobs, err := store.StartJobs(t.Context(), job, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the job", func() bool { return done.Load() > n })
+		if err := jobs.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// As a replica leaves it that is killed in the middle.
+		const left = `UPDATE river_job SET state = 'running', finalized_at = NULL, attempted_at = $1`
+		tag, err := connect(t, url).Exec(t.Context(), left, time.Now().Add(-persistence.JobLease))
+		if err != nil || tag.RowsAffected() != 1 {
+			t.Fatal(tag, err)
+		}
+	}
+}
+
+// TestJobSaysThatItRuns: as long as a job runs it does not seem to be left.
+func TestJobSaysThatItRuns(t *testing.T) {
+	store, url := setup(t)
+	begun := make(chan struct{})
+	jobs, err := persistence.StartJobs(t.Context(), store, []persistence.Job{{
+		Name: "long", Every: time.Hour, Run: func(ctx context.Context) (int, error) {
+			close(begun)
+			<-ctx.Done()
+			return 0, ctx.Err()
+		},
+	}}, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	conn, last, later := connect(t, url), time.Time{}, 0
+	const query = `SELECT attempted_at FROM river_job WHERE state = 'running'`
+	eventually(t, "signs of life", func() bool {
+		var at time.Time
+		if err := conn.QueryRow(t.Context(), query).Scan(&at); err != nil {
+			t.Fatal(err)
+		}
+		if at.After(last) {
+			last, later = at, later+1
+		}
+		return later > 2
+	})
+	if err := jobs.Close(); err != nil {
+		t.Error(err)
+	}
+}
