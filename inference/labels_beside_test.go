@@ -65,6 +65,16 @@ func TestLabelsBeside(t *testing.T) {
 	}
 }
 
+// TestLabelsBesideARemoteModel holds that names are found for a model that another server runs, too.
+func TestLabelsBesideARemoteModel(t *testing.T) {
+	t.Parallel()
+	dir := newPeer(t).repository(t, "")
+	write(t, filepath.Join(dir, "m", "config.json"), hugging("m", "abc"))
+	if got := classNames(t, open(t, inference.Options{Repository: dir}), "m"); got != "ma mb mc" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestLabelsBesideChange holds that a change of either file is seen.
 func TestLabelsBesideChange(t *testing.T) {
 	t.Parallel()
