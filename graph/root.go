@@ -10,6 +10,7 @@ import (
 
 // executable is gqlgen's schema, but that it resolves the field of an operation which has one alone, as nearly all have,
 // without a set of fields around it: to make that and to write it takes gqlgen a fifth of its time for a prediction.
+// Middleware around the fields of operations (AroundRootFields) does not see such a field.
 type executable struct{ *executableSchema }
 
 // rootField is gqlgen's way to resolve a field of an operation itself.
@@ -48,13 +49,9 @@ func onlyField(op *ast.OperationDefinition) (*ast.Field, rootField) {
 
 // resolveAlone returns the data of an operation of one field. It does what gqlgen generates for several.
 func (ec *executionContext) resolveAlone(ctx context.Context, field *ast.Field, resolve rootField) []byte {
-	collected := graphql.CollectedField{Field: field, Selections: field.SelectionSet}
 	ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, ec.inputUnmarshalers)
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: field.ObjectDefinition.Name})
-	ctx = graphql.WithRootFieldContext(ctx, &graphql.RootFieldContext{Object: field.Name, Field: collected})
-	value := ec.OperationContext.RootResolverMiddleware(ctx, func(ctx context.Context) graphql.Marshaler {
-		return resolve(ec, ctx, collected)
-	})
+	value := resolve(ec, ctx, graphql.CollectedField{Field: field, Selections: field.SelectionSet})
 	if value == graphql.RequiredNull || value == graphql.Null && field.Definition.Type.NonNull {
 		return []byte("null")
 	}

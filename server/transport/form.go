@@ -25,17 +25,17 @@ type formParts struct {
 }
 
 // newFormParts finds where the first part begins; what stands before is skipped.
-func newFormParts(body []byte, boundary string) (*formParts, error) {
+func newFormParts(body []byte, boundary string) (formParts, error) {
 	whole := []byte("\r\n--" + boundary)
 	d := delimiter{whole[len("\r"):], whole[len("\r\n"):]}
 	_, end, ok := d.find(body)
 	if !ok {
-		return nil, errIncompleteForm
+		return formParts{}, errIncompleteForm
 	}
 	if end.crlf {
 		d.whole = whole
 	}
-	return &formParts{body[end.at:], d, end.last}, nil
+	return formParts{body[end.at:], d, end.last}, nil
 }
 
 // next returns the next part, or io.EOF after the last.

@@ -83,11 +83,16 @@ func isNoSimple(r rune) bool {
 	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
 }
 
+// preflightHeaders are those of which one must be there, in the form that net/http gives their names.
+var preflightHeaders = []string{"Graphql-Require-Preflight", "Apollo-Require-Preflight", "X-Apollo-Operation-Name"}
+
 // hasPreflightHeader reports whether the request has a header that a browser sends to another site only after having
 // asked it, which a form alone is not.
 func hasPreflightHeader(h http.Header) bool {
-	return h.Get("GraphQL-Require-Preflight") != "" || h.Get("Apollo-Require-Preflight") != "" ||
-		h.Get("X-Apollo-Operation-Name") != ""
+	return slices.ContainsFunc(preflightHeaders, func(name string) bool {
+		values := h[name]
+		return len(values) > 0 && values[0] != ""
+	})
 }
 
 // form is the parts of a multipart body.
