@@ -31,11 +31,18 @@ fragment node on Prediction { id input { ...stored ... on Input { filename } } }
 fragment stored on Node { id __typename ... on Prediction { source } }`,
 	"skip and include": `query ($no: Boolean = false) { predictions { nodes { id @skip(if: true) source @include(if: $no)
   input @skip(if: $no) { id filename @include(if: $no) } ... @include(if: $no) { correct } } } }`,
-	"nothing left":          `{ predictions { nodes { id @skip(if: true) } } }`,
-	"empty page":            `{ predictions(first: 0) { nodes { id input { id } } pageInfo { hasNextPage } } }`,
-	"lists inside":          `{ inputs { nodes { predictions(first: 2) { nodes { id input { id } } totalCount } } } }`,
-	"failing: an argument":  `{ predictions { nodes { id classes(top: 0) { name } } } models { name } }`,
-	"failing: not a number": `{ predictions(filter: {className: "nan"}) { nodes { likelyClass { index confidence } } } }`,
+	"nothing left":           `{ predictions { nodes { id @skip(if: true) } } }`,
+	"empty page":             `{ predictions(first: 0) { nodes { id input { id } } pageInfo { hasNextPage } } }`,
+	"lists inside":           `{ inputs { nodes { predictions(first: 2) { nodes { id input { id } } totalCount } } } }`,
+	"one field, aliased":     `{ a: predictions { b: totalCount } }`,
+	"one field, of none":     `{ __typename }`,
+	"one field, left out":    `{ models @skip(if: true) { name } }`,
+	"one field, twice":       `{ models { name } models { versions { id } } }`,
+	"one field, null":        `{ prediction(id: "pred_00000000000000000000000000") { id } }`,
+	"failing: one field":     `{ a: predictions(first: -1) { totalCount } }`,
+	"failing: one, nullable": `{ a: node(id: "nobody") { id } }`,
+	"failing: an argument":   `{ predictions { nodes { id classes(top: 0) { name } } } models { name } }`,
+	"failing: not a number":  `{ predictions(filter: {className: "nan"}) { nodes { likelyClass { index confidence } } } }`,
 	"failing: not a number, inside": `{ predictions(filter: {className: "nan"}) { edges { node { timing { decode }
   input { id predictions { nodes { likelyClass { confidence } } } } } } } }`,
 	"failing: outputs that are none": `{ predictions(filter: {className: "broken"}) { nodes { id outputs { name } } }

@@ -171,6 +171,27 @@ func TestMultipart(t *testing.T) {
 	}
 }
 
+// TestSameFormAgain sends the same texts with other files, of which none may be found in the answer to another form.
+func TestSameFormAgain(t *testing.T) {
+	b := setup(t)
+	places := field("map", `{"b":["variables.f.1"],"a":["variables.f.0"]}`)
+	for size := range 4 {
+		content := strings.Repeat("x", size)
+		want := fmt.Sprintf("[a.png:%d,b.png:3]", size)
+		resp, a := b.do(t, form(t, field("operations", manyFiles), places, file("a", content), file("b", "abc")))
+		if got := upload(a); resp.StatusCode != http.StatusOK || got != want {
+			t.Errorf("%d: %d %s, want %s", size, resp.StatusCode, got, want)
+		}
+		if resp, _ := b.do(t, form(t, field("operations", manyFiles), places, file("a", content))); resp.StatusCode != 400 {
+			t.Errorf("a file less: %d", resp.StatusCode)
+		}
+		_, a = b.do(t, form(t, field("operations", manyFiles), field("map", "{}")))
+		if got := upload(a); got != "[,]" {
+			t.Errorf("no file: %s", got)
+		}
+	}
+}
+
 // TestMapPaths has every odd path that made gqlgen's own transport panic, and some more.
 func TestMapPaths(t *testing.T) {
 	for _, row := range []struct{ variables, path string }{
