@@ -115,7 +115,6 @@ func TestVersionsComeAndGo(t *testing.T) {
 	}
 }
 
-// TestRetiredVersionIsNotFound holds the difference between a version that is gone and one that cannot answer.
 // TestNameThatIsNotUTF8 holds that a directory which cannot be a model is told of, once, whenever it comes.
 func TestNameThatIsNotUTF8(t *testing.T) {
 	t.Parallel()
@@ -148,6 +147,7 @@ func TestNameThatIsNotUTF8(t *testing.T) {
 	}
 }
 
+// TestRetiredVersionIsNotFound holds the difference between a version that is gone and one that cannot answer.
 func TestRetiredVersionIsNotFound(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
