@@ -41,6 +41,10 @@ func TestLabelInput(t *testing.T) {
 		if found.at(t, "prediction", "correct") != test.answer || found.at(t, "prediction", "input", "label", "className") != test.name {
 			t.Errorf("%v, found again: %v", test.label, found)
 		}
+		later := b.must(t, `mutation ($id: ID!) { predictInput(inputId: $id) { correct } }`, map[string]any{"id": input})
+		if later.at(t, "predictInput", "correct") != test.answer {
+			t.Errorf("%v, predicted later: %v", test.label, later)
+		}
 	}
 	for name, test := range map[string]struct {
 		id    string

@@ -63,7 +63,11 @@ func TestLabelIsCopiedToPredictions(t *testing.T) {
 		{"a later prediction", func() error {
 			_, p := sample(nil)
 			p.InputID = in.ID
-			return store.Record(t.Context(), rows(nil, nil, p))
+			err := store.Record(t.Context(), rows(nil, nil, p))
+			if err == nil && (!p.Labelled || p.Correct == nil || !*p.Correct) {
+				t.Errorf("a later prediction does not know of its label: %v %v", p.Labelled, p.Correct)
+			}
+			return err
 		}, []string{"null", "true", "true"}},
 		{"a value", func() error {
 			return store.SetLabel(t.Context(), &persistence.Label{InputID: in.ID, Value: &value, CreatedAt: time.Now()})

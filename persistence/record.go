@@ -17,7 +17,7 @@ import (
 const retryPause = 50 * time.Millisecond
 
 // Record is the rows of one prediction. It must not be changed once it is handed over; where the image went is told in
-// the Input's StoredIn.
+// the Input's StoredIn, and what the label of an input that is stored already says in the Prediction's Labelled and Correct.
 type Record struct {
 	// Input is nil where it is stored already.
 	Input *Input
@@ -75,7 +75,8 @@ INSERT INTO predictions (id, input_id, created_at, model, version, source, class
 SELECT p.*, l.input_id IS NOT NULL, l.class_name = p.class_name
 FROM ` + predictionRows + ` AS p (id, input_id, created_at, model, version, source, class_index, class_name, confidence,
   outputs, decode_microseconds, queue_microseconds, inference_microseconds)
-LEFT JOIN labels l ON l.input_id = p.input_id`
+LEFT JOIN labels l ON l.input_id = p.input_id
+RETURNING id, labelled, correct`
 
 // copyLabels does for predictions that were stored without what insertLabelled does at once, where rows that come with a
 // statement cannot be joined with a distributed table. What keeps labels as they are is then the lock of the foreign key.
@@ -85,7 +86,8 @@ SET labelled = true, correct = (l.class_name = p.class_name)
 FROM labels l
 WHERE l.input_id = p.input_id
   AND p.input_id = ANY($1)
-  AND p.id = ANY($2)`
+  AND p.id = ANY($2)
+RETURNING p.id, p.labelled, p.correct`
 
 // insert sends records as one transaction.
 func (p pool) insert(ctx context.Context, conn *pgxpool.Conn, records []*Record) error {
@@ -139,11 +141,30 @@ func (p pool) queueStored(batch *pgx.Batch, stored []*Record) {
 	inputs := column(stored, func(r *Record) InputID { return r.Prediction.InputID })
 	if p.distributed {
 		batch.Queue(insertPredictions, predictionColumnsOf(stored)...)
-		batch.Queue(copyLabels, inputs, column(stored, func(r *Record) PredictionID { return r.Prediction.ID }))
+		batch.Queue(copyLabels, inputs, column(stored, func(r *Record) PredictionID { return r.Prediction.ID })).
+			Query(copiesOf(stored))
 		return
 	}
 	batch.Queue(shareInputs, inputs)
-	batch.Queue(insertLabelled, predictionColumnsOf(stored)...)
+	batch.Queue(insertLabelled, predictionColumnsOf(stored)...).Query(copiesOf(stored))
+}
+
+// copiesOf takes over what the labels said, so that an answer has it as it is stored.
+func copiesOf(stored []*Record) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		var id PredictionID
+		var labelled bool
+		var correct *bool
+		_, err := pgx.ForEachRow(rows, []any{&id, &labelled, &correct}, func() error {
+			for _, r := range stored {
+				if r.Prediction.ID == id {
+					r.Prediction.Labelled, r.Prediction.Correct = labelled, correct
+				}
+			}
+			return nil
+		})
+		return err
+	}
 }
 
 // groupLength is how many of the records go into one pair of statements: PostgreSQL takes no message near 1 GiB.
