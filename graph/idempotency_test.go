@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sibyl/graph"
+	"sibyl/persistence/persistencetest"
 )
 
 const keyedMutation = `mutation ($image: Upload!, $key: String, $model: String, $version: Int) {
@@ -56,7 +57,7 @@ func TestIdempotencyKey(t *testing.T) {
 
 // TestIdempotencyKeyAtTheSameTime sends one key to two replicas many times at once.
 func TestIdempotencyKeyAtTheSameTime(t *testing.T) {
-	url := database(t)
+	url := persistencetest.Migrated(t)
 	replicas := []*bundle{replica(t, url, "", graph.Options{}), replica(t, url, "", graph.Options{})}
 	const n = 50
 	ids := make([]string, n)

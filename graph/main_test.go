@@ -38,17 +38,7 @@ type bundle struct {
 
 func setup(t testing.TB, o graph.Options) *bundle {
 	t.Helper()
-	return replica(t, database(t), "", o)
-}
-
-// database is a fresh one with our schema.
-func database(t testing.TB) string {
-	t.Helper()
-	url := persistencetest.Database(t)
-	if err := persistence.MigrateUp(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	return url
+	return replica(t, persistencetest.Migrated(t), "", o)
 }
 
 // replica is one of several services on a database, with a model repository of its own or, where that is empty, the

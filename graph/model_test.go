@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sibyl/graph"
+	"sibyl/persistence/persistencetest"
 )
 
 // release makes versions of a model in a repository, each of them the embedded model.
@@ -57,7 +58,7 @@ func (b *bundle) serving(t *testing.T) string {
 func TestReloadModels(t *testing.T) {
 	repository := t.TempDir()
 	release(t, repository, "m", 1)
-	b := replica(t, database(t), repository, graph.Options{})
+	b := replica(t, persistencetest.Migrated(t), repository, graph.Options{})
 	release(t, repository, "m", 2)
 	release(t, repository, "n", 1)
 	a := b.must(t, `mutation { reloadModels { name serving { version } versions { version state } } }`, nil)
@@ -89,7 +90,7 @@ func TestReloadModels(t *testing.T) {
 func TestChangedVersionIsRefusedOnceItPredicted(t *testing.T) {
 	repository := t.TempDir()
 	release(t, repository, "m", 1)
-	b := replica(t, database(t), repository, graph.Options{})
+	b := replica(t, persistencetest.Migrated(t), repository, graph.Options{})
 	b.predict(t)
 	labels := strings.Repeat("x\n", 10)
 	if err := os.WriteFile(filepath.Join(repository, "m", "labels.txt"), []byte(labels), 0o600); err != nil {
@@ -109,7 +110,7 @@ func TestChangedVersionIsRefusedOnceItPredicted(t *testing.T) {
 // TestOneIDIsOneVersion holds that a version whose file was changed is the one that predicted, wherever it is asked for,
 // FAILED with the reason, while what was loaded before answers and after a restart.
 func TestOneIDIsOneVersion(t *testing.T) {
-	repository, url := t.TempDir(), database(t)
+	repository, url := t.TempDir(), persistencetest.Migrated(t)
 	release(t, repository, "m", 1)
 	b := replica(t, url, repository, graph.Options{})
 	prediction := b.predict(t)
@@ -158,7 +159,7 @@ func TestOneIDIsOneVersion(t *testing.T) {
 }
 
 func TestRouteModel(t *testing.T) {
-	url, here, there := database(t), t.TempDir(), t.TempDir()
+	url, here, there := persistencetest.Migrated(t), t.TempDir(), t.TempDir()
 	release(t, here, "m", 1, 2, 3)
 	release(t, there, "m", 1, 2, 3)
 	b, other := replica(t, url, here, graph.Options{}), replica(t, url, there, graph.Options{})
@@ -192,7 +193,7 @@ func TestRouteModel(t *testing.T) {
 func TestShadow(t *testing.T) {
 	repository := t.TempDir()
 	release(t, repository, "m", 1, 2)
-	b := replica(t, database(t), repository, graph.Options{})
+	b := replica(t, persistencetest.Migrated(t), repository, graph.Options{})
 	b.must(t, `mutation { routeModel(model: "m", serving: 1, shadow: 2) { name } }`, nil)
 	id := b.predict(t)
 	b.must(t, `mutation ($image: Upload!) { predict(image: $image, version: 2) { id } }`, map[string]any{"image": one()})
@@ -220,7 +221,7 @@ func TestShadow(t *testing.T) {
 func TestShadowNeverFailsARequest(t *testing.T) {
 	repository := t.TempDir()
 	release(t, repository, "m", 1, 2)
-	b := replica(t, database(t), repository, graph.Options{})
+	b := replica(t, persistencetest.Migrated(t), repository, graph.Options{})
 	b.must(t, `mutation { routeModel(model: "m", serving: 1, shadow: 2) { name } }`, nil)
 	const requests, images = 20, 60
 	uploads := make([]any, images)
@@ -249,7 +250,7 @@ func TestShadowNeverFailsARequest(t *testing.T) {
 func TestShadowOfADeletedInputIsDropped(t *testing.T) {
 	repository := t.TempDir()
 	release(t, repository, "m", 1, 2)
-	b := replica(t, database(t), repository, graph.Options{})
+	b := replica(t, persistencetest.Migrated(t), repository, graph.Options{})
 	id := b.must(t, `mutation ($image: Upload!) { predict(image: $image) { input { id } } }`,
 		map[string]any{"image": one()}).text(t, "predict", "input", "id")
 	b.must(t, `mutation { routeModel(model: "m", serving: 1, shadow: 2) { name } }`, nil)

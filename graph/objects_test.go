@@ -18,7 +18,7 @@ func TestImagesThroughTheAPI(t *testing.T) {
 		"s3":       func(t *testing.T) string { return persistencetest.StartS3(t).URL },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := replicaWith(t, database(t), "", persistence.Options{Images: images(t)}, graph.Options{})
+			b := replicaWith(t, persistencetest.Migrated(t), "", persistence.Options{Images: images(t)}, graph.Options{})
 			first := b.predict(t)
 			const again = `query ($id: ID!) { prediction(id: $id) { input { id image { dataUrl thumbnail(size: 16) } } } }`
 			a := b.must(t, again, map[string]any{"id": first})
@@ -73,7 +73,7 @@ func TestThumbnailsAreKept(t *testing.T) {
 
 // TestImagesThatCannotBeReached fail their own fields; all else is answered.
 func TestImagesThatCannotBeReached(t *testing.T) {
-	url, images := database(t), "file://"+t.TempDir()
+	url, images := persistencetest.Migrated(t), "file://"+t.TempDir()
 	b := replicaWith(t, url, "", persistence.Options{Images: images}, graph.Options{})
 	b.predict(t)
 	plain := replica(t, url, "", graph.Options{})
@@ -102,7 +102,7 @@ func TestImagesThatCannotBeReached(t *testing.T) {
 // TestLostImageStore: a prediction whose image cannot be stored is none.
 func TestLostImageStore(t *testing.T) {
 	s3 := persistencetest.StartS3(t)
-	b := replicaWith(t, database(t), "", persistence.Options{Images: s3.URL}, graph.Options{})
+	b := replicaWith(t, persistencetest.Migrated(t), "", persistence.Options{Images: s3.URL}, graph.Options{})
 	b.predict(t)
 	s3.Stop()
 	for _, mutation := range []string{

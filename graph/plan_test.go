@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"sibyl/graph"
+	"sibyl/persistence/persistencetest"
 )
 
 // everything are operations in which plans and gqlgen's own way have to come to the same answer.
@@ -60,7 +61,7 @@ WHERE id = (SELECT max(id::text)::uuid FROM predictions)`,
 
 // TestPlans compares the answers of both ways, to the byte, and their errors.
 func TestPlans(t *testing.T) {
-	url := database(t)
+	url := persistencetest.Migrated(t)
 	planned := replica(t, url, "", graph.Options{})
 	resolved := replica(t, url, "", graph.Options{EveryField: true})
 	for range 5 {
@@ -100,7 +101,7 @@ WHERE id = (SELECT id FROM predictions ORDER BY id OFFSET %d LIMIT 1)`, set, i))
 // TestKeptPlansAreOfTheirOwnOperation asks with one document for several operations, and with one operation by several
 // variables, again and again.
 func TestKeptPlansAreOfTheirOwnOperation(t *testing.T) {
-	url := database(t)
+	url := persistencetest.Migrated(t)
 	planned, resolved := replica(t, url, "", graph.Options{}), replica(t, url, "", graph.Options{EveryField: true})
 	prediction, input := planned.predicted(t)
 	const document = `query A { predictions { nodes { ...P } } }
@@ -152,7 +153,7 @@ func errorsOf(r *graphql.Response) string {
 
 // TestPlainFieldsAreNotResolved counts what middleware around fields sees: only what needs a resolver, or everything.
 func TestPlainFieldsAreNotResolved(t *testing.T) {
-	url := database(t)
+	url := persistencetest.Migrated(t)
 	const query = `{ predictions { nodes { id likelyClass { name confidence } input { id filename image { width } } } } }`
 	for name, test := range map[string]struct {
 		options graph.Options

@@ -13,6 +13,7 @@ import (
 
 	"sibyl/graph"
 	"sibyl/persistence"
+	"sibyl/persistence/persistencetest"
 )
 
 // within bounds the wait for what must happen at some time, on a busy machine.
@@ -58,7 +59,7 @@ func (b *bundle) subscribeIn(ctx context.Context, t *testing.T, document string,
 
 // TestPredictionAdded gives predictions complete, on another replica than the one that made them.
 func TestPredictionAdded(t *testing.T) {
-	url := database(t)
+	url := persistencetest.Migrated(t)
 	maker, other := replica(t, url, "", graph.Options{}), replica(t, url, "", graph.Options{})
 	const fields = `{ id source likelyClass { name } classes(top: 1) { name } scores
   input { filename label { className } image { byteSize } predictions { totalCount } } model { name version } }`

@@ -25,10 +25,7 @@ var asIfDistributed bool
 // setup opens a store on a fresh database with the newest schema.
 func setup(t testing.TB) (*persistence.Store, string) {
 	t.Helper()
-	url := persistencetest.Database(t)
-	if err := persistence.MigrateUp(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
+	url := persistencetest.Migrated(t)
 	store, err := persistence.Open(t.Context(), url, persistence.Options{})
 	if err != nil {
 		t.Fatal(err)

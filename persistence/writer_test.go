@@ -185,10 +185,7 @@ func awaitQueue(t *testing.T, store *persistence.Store, n int) {
 // TestRecordWithoutAConnection has all connections taken by others for longer than a writer waits: nothing was sent, so
 // that the outcome is known, and no record waits for the turns of others.
 func TestRecordWithoutAConnection(t *testing.T) {
-	url := persistencetest.Database(t)
-	if err := persistence.MigrateUp(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
+	url := persistencetest.Migrated(t)
 	store, err := persistence.Open(t.Context(), url, persistence.Options{MaxConnections: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -51,10 +51,7 @@ func newExportServer(t *testing.T, gate *transport.Gate) (*exports, *httptest.Se
 
 func newExportHandler(t *testing.T, gate *transport.Gate) *exports {
 	t.Helper()
-	url := persistencetest.Database(t)
-	if err := persistence.MigrateUp(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
+	url := persistencetest.Migrated(t)
 	store, err := persistence.Open(t.Context(), url, persistence.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -184,10 +181,7 @@ func TestExportsAreBounded(t *testing.T) {
 
 // TestExportOfOtherImages: the command takes images from the store of its database alone, and says so before it begins.
 func TestExportOfOtherImages(t *testing.T) {
-	url, claimed, other := persistencetest.Database(t), t.TempDir(), t.TempDir()
-	if err := persistence.MigrateUp(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
+	url, claimed, other := persistencetest.Migrated(t), t.TempDir(), t.TempDir()
 	store, err := persistence.Open(t.Context(), url, persistence.Options{Images: "file://" + claimed})
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func newServerLogging(t testing.TB, log io.Writer, change ...func(*server.Config
 	t.Helper()
 	c := server.DefaultConfig()
 	c.Address, c.Data = "127.0.0.1:0", t.TempDir()
-	c.DatabaseURL = server.DatabaseURL(persistencetest.Database(t))
+	c.DatabaseURL = server.DatabaseURL(persistencetest.Migrated(t))
 	for _, f := range change {
 		f(&c)
 	}

@@ -29,7 +29,7 @@ func NewCompared(t testing.TB) *Compared {
 	t.Helper()
 	keepHeadroom() // for both, as the server has it
 	c := DefaultConfig()
-	c.Address, c.Data, c.DatabaseURL = "127.0.0.1:0", t.TempDir(), DatabaseURL(persistencetest.Database(t))
+	c.Address, c.Data, c.DatabaseURL = "127.0.0.1:0", t.TempDir(), DatabaseURL(persistencetest.Migrated(t))
 	s, err := New(t.Context(), c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -4,15 +4,11 @@ package persistencetest
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"sibyl/persistence"
 )
@@ -31,8 +27,6 @@ var shared struct {
 	dir     string
 	err     error
 }
-
-var databases atomic.Int64
 
 // Main runs the tests of a package, stops the server that they have used, and ends the process: with 1 where all tests
 // have passed, but left a goroutine. Call it from TestMain.
@@ -99,36 +93,6 @@ func start() {
 	if shared.err != nil {
 		shared.server = nil
 		_ = os.RemoveAll(shared.dir)
-	}
-}
-
-// Database is the connection URL of a fresh empty database, which is dropped at the end of the test with the sessions
-// that are still open.
-func Database(tb testing.TB) string {
-	tb.Helper()
-	server := Server(tb)
-	name := fmt.Sprintf("test_%d", databases.Add(1))
-	execute(tb, server, "CREATE DATABASE "+name)
-	tb.Cleanup(func() { execute(tb, server, "DROP DATABASE "+name+" WITH (FORCE)") })
-	u, err := url.Parse(server)
-	if err != nil {
-		tb.Fatal("persistencetest: the server's URL cannot be parsed")
-	}
-	u.Path = "/" + name
-	return u.String()
-}
-
-func execute(tb testing.TB, server, statement string) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	conn, err := pgx.Connect(ctx, server)
-	if err != nil {
-		tb.Fatalf("persistencetest: %v", err)
-	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, statement); err != nil {
-		tb.Fatalf("persistencetest: %s: %v", statement, err)
 	}
 }
 
