@@ -23,7 +23,8 @@ PILLOW := .cache/pillow/.ready
 # An S3 server, on which the tests of images in object storage run a second time.
 VERSITYGW_VERSION := v1.8.0
 VERSITYGW := .cache/bin/versitygw-$(VERSITYGW_VERSION)
-GO_TEST := go test -race -shuffle=on -timeout=30m
+# Tests wait more than they compute, for PostgreSQL above all: more than there are processors run at a time.
+GO_TEST := go test -race -shuffle=on -parallel=6 -timeout=30m
 # ONNX Runtime for CUDA 13 and TensorRT 10. Which Python the wheel is for does not matter: only its libraries are taken.
 CUDA_WHEEL := onnxruntime-gpu==1.31.1 --hash=sha256:05d548956197b9d01f59b625de740e0d6be3593f874e241a12dc0362650ecdf7
 

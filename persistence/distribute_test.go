@@ -26,6 +26,7 @@ var distributedBy = map[string]string{
 // constraint has the column by which its table is, so that one shard can hold to it, and each foreign key is to a row of the
 // same shard. There are no triggers. What belongs to an input is distributed beside it.
 func TestSchemaCanBeDistributed(t *testing.T) {
+	t.Parallel()
 	_, url := setup(t)
 	conn := connect(t, url)
 	type constraint struct {
@@ -90,6 +91,7 @@ WHERE f.contype = 'f'`
 
 // TestNoStatementChangesSeveralTables: none of ours has a WITH that writes, which Citus does only within one shard.
 func TestNoStatementChangesSeveralTables(t *testing.T) {
+	t.Parallel()
 	writes := regexp.MustCompile(`(?i)^\s*WITH\b(?s:.*)\b(INSERT|UPDATE|DELETE)\b`)
 	files, err := filepath.Glob("*.go")
 	if err != nil || len(files) < 10 {
@@ -128,6 +130,7 @@ func TestNoStatementChangesSeveralTables(t *testing.T) {
 }
 
 func TestDistributeNeedsCitus(t *testing.T) {
+	t.Parallel()
 	_, url := setup(t)
 	if err := persistence.Distribute(t.Context(), url); !errors.Is(err, persistence.ErrNoCitus) {
 		t.Error(err)
@@ -137,7 +140,7 @@ func TestDistributeNeedsCitus(t *testing.T) {
 // TestStatementsOfDistributedTables runs what is said otherwise to Citus on PostgreSQL, with the same outcomes.
 func TestStatementsOfDistributedTables(t *testing.T) {
 	asIfDistributed = true
-	defer func() { asIfDistributed = false }()
+	t.Cleanup(func() { asIfDistributed = false })
 	for name, test := range map[string]func(*testing.T){
 		"record": TestRecord, "record nothing": TestRecordStoresNothingOnFailure, "record together": TestRecordTogether,
 		"an input that is gone": TestRecordOfAnInputThatIsGone, "lost connections": TestRecordThroughLostConnections,

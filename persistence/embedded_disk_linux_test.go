@@ -56,12 +56,14 @@ func TestFullDisk(t *testing.T) {
 	*persistence.MaxFailures = 0 // it must not give up at all
 	t.Cleanup(func() { *persistence.MaxFailures = giveUpAfter })
 	t.Run("tables", func(t *testing.T) {
+		t.Parallel()
 		disk := smallDisk(t, "160m")
 		e := startEmbedded(t, filepath.Join(disk, "data"))
 		fullDisk(t, e, disk, true)
 	})
 	// PostgreSQL ends itself where it cannot write its log, and does not come up before it can.
 	t.Run("log", func(t *testing.T) {
+		t.Parallel()
 		disk, dir := smallDisk(t, "40m"), t.TempDir()
 		e := startEmbedded(t, dir)
 		if err := e.Close(); err != nil {

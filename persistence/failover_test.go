@@ -83,6 +83,7 @@ func TestReadOnlyServer(t *testing.T) {
 
 // TestConnectionsAreCut: whoever asks meanwhile is told, and nothing that was acknowledged is lost.
 func TestConnectionsAreCut(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	direct := connect(t, url)
 	var callers sync.WaitGroup
@@ -139,6 +140,7 @@ WHERE datname = current_database()
 
 // TestStatementTimeout ends what takes too long, and says that.
 func TestStatementTimeout(t *testing.T) {
+	t.Parallel()
 	plain, url := setup(t)
 	in, _ := record(t, plain)
 	store, err := persistence.Open(t.Context(), url, persistence.Options{StatementTimeout: 2 * time.Second})

@@ -21,6 +21,7 @@ func keyed(key string) *persistence.Record {
 
 // TestKeyIsTakenOnce sends many records with one key, and others between them, at the same time.
 func TestKeyIsTakenOnce(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	unblock := block(t, url)
 	const n = 400
@@ -55,6 +56,7 @@ func TestKeyIsTakenOnce(t *testing.T) {
 }
 
 func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	if _, err := store.IdempotencyKey(t.Context(), "k", time.Now()); !errors.Is(err, persistence.ErrNotFound) {
 		t.Errorf("a key that was not used: %v, want ErrNotFound", err)
@@ -77,6 +79,7 @@ func TestIdempotencyKey(t *testing.T) {
 }
 
 func TestExpireIdempotencyKeys(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	for _, key := range []string{"a", "b", "c"} {
 		if err := store.Record(t.Context(), keyed(key)); err != nil {

@@ -14,6 +14,7 @@ import (
 // TestJobs has two replicas with the same jobs: none is done by both at a time, one that is not due again is done once,
 // and one that fails is done again. What is left of them goes on without the other.
 func TestJobs(t *testing.T) {
+	t.Parallel()
 	first, url := setup(t)
 	second := openImages(t, url, "")
 	var often, running, seldom, failing atomic.Int64
@@ -55,6 +56,7 @@ func TestJobs(t *testing.T) {
 
 // TestJobsAreStopped: one that runs is told to end.
 func TestJobsAreStopped(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	begun := make(chan struct{})
 	jobs, err := store.StartJobs(t.Context(), []persistence.Job{{

@@ -44,6 +44,7 @@ func copies(t *testing.T, store *persistence.Store, in *persistence.Input) []str
 }
 
 func TestLabelIsCopiedToPredictions(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	in, _ := record(t, store) // a 7
 	_, another := sample(nil)
@@ -90,6 +91,7 @@ func TestLabelIsCopiedToPredictions(t *testing.T) {
 
 // TestLabelsAndPredictionsAtTheSameTime holds that no prediction misses a label that is stated while it is stored.
 func TestLabelsAndPredictionsAtTheSameTime(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	in, _ := record(t, store)
 	var group sync.WaitGroup
@@ -116,6 +118,7 @@ func TestLabelsAndPredictionsAtTheSameTime(t *testing.T) {
 }
 
 func TestDeleteInput(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	in, _ := record(t, store)
 	kept, _ := record(t, store)
@@ -143,6 +146,7 @@ func TestDeleteInput(t *testing.T) {
 
 // TestOrderByConfidence reads lists with equal and missing confidences, in pages of every size and both directions.
 func TestOrderByConfidence(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	confidences := []*float64{ptr(0.5), nil, ptr(0.25), ptr(0.5), ptr(1.0), nil, ptr(0.0), ptr(0.5), ptr(0.125), nil}
 	var all []*persistence.Prediction
@@ -225,6 +229,7 @@ func cmpFloat(a, b float64) int {
 }
 
 func TestInputFilters(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	seven, _ := record(t, store)
 	three, _ := record(t, store)

@@ -10,6 +10,7 @@ import (
 )
 
 func TestMigrateUpDownUp(t *testing.T) {
+	t.Parallel()
 	url := persistencetest.Database(t)
 	newest := uint(0)
 	for _, step := range []string{"up", "down", "up", "up again"} {
@@ -39,6 +40,7 @@ func TestMigrateUpDownUp(t *testing.T) {
 }
 
 func TestMigrateDownLeavesNothing(t *testing.T) {
+	t.Parallel()
 	url := persistencetest.Database(t)
 	if err := persistence.MigrateUp(t.Context(), url); err != nil {
 		t.Fatal(err)
@@ -58,6 +60,7 @@ WHERE c.relnamespace = 'public'::regnamespace
 }
 
 func TestMigrateByManyAtOnce(t *testing.T) {
+	t.Parallel()
 	url := persistencetest.Database(t)
 	var group sync.WaitGroup
 	for range 5 {
@@ -71,6 +74,7 @@ func TestMigrateByManyAtOnce(t *testing.T) {
 }
 
 func TestMigrateRefuses(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		change string
 		want   error
@@ -94,6 +98,7 @@ func TestMigrateRefuses(t *testing.T) {
 }
 
 func TestReady(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	if err := store.Ready(t.Context()); err != nil {
 		t.Errorf("a database with the newest schema: %v", err)

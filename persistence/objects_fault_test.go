@@ -17,6 +17,7 @@ import (
 )
 
 func TestImagesURL(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]string{
 		"s3://bucket": "", "gs://bucket?prefix=a/": "", "azblob://container": "", "file:///a/b": "", "file://./a": "",
 		"": "scheme", "bucket": "scheme", "ftp://geheim@host/x": "ftp", "mem://": "mem", "s3://": "names no bucket",
@@ -45,6 +46,7 @@ func refused(t *testing.T, database, images string) error {
 }
 
 func TestOpenWithoutReachableImages(t *testing.T) {
+	t.Parallel()
 	url := persistencetest.Database(t)
 	for images, want := range map[string]string{
 		"nonsense://x":                         "nonsense",
@@ -82,6 +84,7 @@ func TestOpenWithUnreachableS3(t *testing.T) {
 
 // TestLostObjectStore: nothing is stored while it is away, and all works again when it is back.
 func TestLostObjectStore(t *testing.T) {
+	t.Parallel()
 	s3 := persistencetest.StartS3(t)
 	store, url := setupImages(t, s3.URL)
 	plain, err := persistence.Open(t.Context(), url, persistence.Options{})
@@ -140,6 +143,7 @@ func again(in *persistence.Input) *persistence.Prediction {
 
 // TestObjectStoreLostInMidRun: what is acknowledged is whole, and what is not is not there.
 func TestObjectStoreLostInMidRun(t *testing.T) {
+	t.Parallel()
 	s3 := persistencetest.StartS3(t)
 	store, _ := setupImages(t, s3.URL)
 	stop := make(chan struct{})
@@ -199,6 +203,7 @@ func TestObjectStoreLostInMidRun(t *testing.T) {
 
 // TestFullDirectory: a directory that cannot be written to is an object store that is lost.
 func TestFullDirectory(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	store, _ := setupImages(t, "file://"+dir)
 	if err := os.WriteFile(dir+"/sha256", nil, 0o600); err != nil { // where a directory should be
@@ -216,6 +221,7 @@ func TestFullDirectory(t *testing.T) {
 
 // TestDirectoryGoesAway: it is not made anew while it is away, and nothing is stored.
 func TestDirectoryGoesAway(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir() + "/images"
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -259,6 +265,7 @@ func TestDirectoryGoesAway(t *testing.T) {
 
 // TestDamagedObject: what is not what was written is never given whole.
 func TestDamagedObject(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	store, _ := setupImages(t, "file://"+dir)
 	for name, damage := range map[string]func([]byte) []byte{
@@ -296,6 +303,7 @@ func TestDamagedObject(t *testing.T) {
 // TestPartsOfDamagedObjects: an object of another size is told before any part of it is given. Of one of the same size
 // that is larger than a piece, parts are given as they are, which the documentation tells.
 func TestPartsOfDamagedObjects(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		store, _ := setupImages(t, at.images)
 		const size = 2*persistence.ImagePiece + 100
@@ -342,6 +350,7 @@ func TestPartsOfDamagedObjects(t *testing.T) {
 
 // TestOutcomeTimeout grows with what the database has to write.
 func TestOutcomeTimeout(t *testing.T) {
+	t.Parallel()
 	for bytes, want := range map[int64]time.Duration{
 		0: 5 * time.Second, 8 << 20: 5 * time.Second, 208 << 20: 25 * time.Second,
 	} {

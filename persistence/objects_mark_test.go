@@ -50,6 +50,7 @@ func claimFails(t *testing.T, url, images string, tells ...string) {
 
 // TestClaimImages: a database keeps to its first image store, which is no other database's.
 func TestClaimImages(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		store, url := setupImages(t, at.images)
 		id := identity(t, url)
@@ -83,6 +84,7 @@ func TestClaimImages(t *testing.T) {
 
 // TestCheckImages: whoever only reads marks nothing, and waits for nobody who does.
 func TestCheckImages(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		_, url := setup(t)
 		store, conn := openUnclaimed(t, url, at.images), connect(t, url)
@@ -116,6 +118,7 @@ func TestCheckImages(t *testing.T) {
 
 // TestImagesCopiedElsewhere: with the mark, the place is the same store.
 func TestImagesCopiedElsewhere(t *testing.T) {
+	t.Parallel()
 	from, to := t.TempDir(), t.TempDir()+"/images"
 	store, url := setupImages(t, "file://"+from)
 	in := keep(t, store, []byte("image"))
@@ -129,6 +132,7 @@ func TestImagesCopiedElsewhere(t *testing.T) {
 
 // TestClaimUnderAPrefix: databases that share a bucket have a mark each.
 func TestClaimUnderAPrefix(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	_, a := setupImages(t, "file://"+dir+"?prefix=a/")
 	setupImages(t, "file://"+dir+"?prefix=b/")
@@ -140,6 +144,7 @@ func TestClaimUnderAPrefix(t *testing.T) {
 
 // TestClaimOfAnOlderDatabase, whose objects were written before there were marks.
 func TestClaimOfAnOlderDatabase(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		_, url := setup(t)
 		store := openUnclaimed(t, url, at.images)
@@ -162,6 +167,7 @@ func TestClaimOfAnOlderDatabase(t *testing.T) {
 
 // TestClaimByManyAtOnce marks the store once, also where one was killed before the database knew.
 func TestClaimByManyAtOnce(t *testing.T) {
+	t.Parallel()
 	at := imageStore{dir: t.TempDir()}
 	_, url := setup(t)
 	stores := make([]*persistence.Store, 8)
@@ -189,6 +195,7 @@ func TestClaimByManyAtOnce(t *testing.T) {
 
 // TestClaimOfUnreachableImages tells what is away.
 func TestClaimOfUnreachableImages(t *testing.T) {
+	t.Parallel()
 	s3 := persistencetest.StartS3(t)
 	_, url := setup(t)
 	store := openUnclaimed(t, url, s3.URL)
@@ -218,6 +225,7 @@ func TestClaimOfUnreachableImages(t *testing.T) {
 
 // TestDiskGoesAway: its directory is there still, empty, as a mount point is. Nothing is written to it.
 func TestDiskGoesAway(t *testing.T) {
+	t.Parallel()
 	at := imageStore{dir: t.TempDir()}
 	store, _ := setupImages(t, "file://"+at.dir)
 	before := keep(t, store, []byte("before"))

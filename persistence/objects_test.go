@@ -28,16 +28,21 @@ type imageStore struct {
 
 // everyImageStore runs a test on each place of images.
 func everyImageStore(t *testing.T, test func(t *testing.T, at imageStore)) {
-	t.Run("database", func(t *testing.T) { test(t, imageStore{}) })
+	t.Run("database", func(t *testing.T) {
+		t.Parallel()
+		test(t, imageStore{})
+	})
 	everyObjectStore(t, test)
 }
 
 func everyObjectStore(t *testing.T, test func(t *testing.T, at imageStore)) {
 	t.Run("file", func(t *testing.T) {
+		t.Parallel()
 		dir := t.TempDir()
 		test(t, imageStore{images: "file://" + dir, dir: dir})
 	})
 	t.Run("s3", func(t *testing.T) {
+		t.Parallel()
 		s3 := persistencetest.StartS3(t)
 		test(t, imageStore{images: s3.URL, dir: s3.Dir})
 	})
@@ -132,6 +137,7 @@ func randomImage(t *testing.T, size int) []byte {
 }
 
 func TestImagesAreReadFromWhereTheyAre(t *testing.T) {
+	t.Parallel()
 	everyImageStore(t, func(t *testing.T, at imageStore) {
 		store, url := setupImages(t, at.images)
 		want := persistence.StoredInDatabase
@@ -183,6 +189,7 @@ func TestImagesAreReadFromWhereTheyAre(t *testing.T) {
 }
 
 func TestOpenImage(t *testing.T) {
+	t.Parallel()
 	everyImageStore(t, func(t *testing.T, at imageStore) {
 		store, _ := setupImages(t, at.images)
 		for _, size := range []int{1, 100, persistence.ImagePiece, persistence.ImagePiece + 1, 2*persistence.ImagePiece + 5} {
@@ -220,6 +227,7 @@ func TestOpenImage(t *testing.T) {
 
 // TestImagesOfOtherStores: whatever --images says now, what was stored before stays readable, or says why it is not.
 func TestImagesOfOtherStores(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		plain, url := setup(t)
 		inDatabase := keep(t, plain, []byte("one"))
@@ -258,6 +266,7 @@ func TestImagesOfOtherStores(t *testing.T) {
 
 // TestManyRecordsWithObjects: each image is one object, however many send it at a time.
 func TestManyRecordsWithObjects(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		store, _ := setupImages(t, at.images)
 		var recorders sync.WaitGroup
@@ -295,6 +304,7 @@ func TestManyRecordsWithObjects(t *testing.T) {
 
 // TestCollectObjects: what no row refers to goes, once it is old; whatever is young or referred to stays.
 func TestCollectObjects(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		store, url := setupImages(t, at.images)
 		const old = persistence.CollectAge + time.Minute
@@ -350,6 +360,7 @@ func TestCollectObjects(t *testing.T) {
 
 // TestUnfinishedFilesAreCollected are those of writers that were killed.
 func TestUnfinishedFilesAreCollected(t *testing.T) {
+	t.Parallel()
 	at := imageStore{dir: t.TempDir()}
 	store, _ := setupImages(t, "file://"+at.dir)
 	in := keep(t, store, []byte("image"))
@@ -369,6 +380,7 @@ func TestUnfinishedFilesAreCollected(t *testing.T) {
 
 // TestOldObjectsAreWrittenAgain, so that no collector takes them from under a row that is about to commit.
 func TestOldObjectsAreWrittenAgain(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		store, _ := setupImages(t, at.images)
 		in := keep(t, store, []byte("image"))
@@ -401,6 +413,7 @@ func keyOfObject(digest persistence.Digest) string {
 // TestCollectBesideWriters has objects die, be collected and be wanted again at the same time. Each row must have its
 // image.
 func TestCollectBesideWriters(t *testing.T) {
+	t.Parallel()
 	everyObjectStore(t, func(t *testing.T, at imageStore) {
 		store, url := setupImages(t, at.images)
 		other := openImages(t, url, at.images)

@@ -127,6 +127,7 @@ func explain(t *testing.T, conn *pgx.Conn, s persistence.Statement) node {
 // TestListsAreReadInOrder holds that no list is read whole, nor sorted but for what a page is merged from, however many
 // predictions of another source are newer.
 func TestListsAreReadInOrder(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes long")
 	}
@@ -222,6 +223,7 @@ func plans(t *testing.T, conn *pgx.Conn, name string, q persistence.PredictionQu
 
 // TestInputListsAreReadInOrder is the same for inputs.
 func TestInputListsAreReadInOrder(t *testing.T) {
+	t.Parallel()
 	_, url := setup(t)
 	conn := connect(t, url)
 	fill(t, conn, planRows/4)

@@ -29,6 +29,7 @@ func exported(t *testing.T, store *persistence.Store, f persistence.PredictionFi
 
 // TestExport compares exports with what the lists count.
 func TestExport(t *testing.T) {
+	t.Parallel()
 	const stored = 3000
 	store, url := setup(t)
 	fill(t, connect(t, url), stored)
@@ -58,6 +59,7 @@ func TestExport(t *testing.T) {
 // TestExportWhileOthersWork: what is stored after it began is not there, and what is deleted before its page is read
 // neither.
 func TestExportWhileOthersWork(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	conn := connect(t, url)
 	fill(t, conn, 2000)
@@ -87,6 +89,7 @@ func TestExportWhileOthersWork(t *testing.T) {
 
 // TestExportedImages: every image comes, each once in memory, and those that retention removed are nil.
 func TestExportedImages(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	for i := range 40 {
 		image := bytes.Repeat([]byte{byte(i)}, 1<<20)
@@ -121,6 +124,7 @@ func TestExportedImages(t *testing.T) {
 
 // TestExportIsBounded: pages of large rows are small.
 func TestExportIsBounded(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	conn := connect(t, url)
 	fill(t, conn, 400)

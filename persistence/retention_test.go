@@ -47,6 +47,7 @@ func store(t *testing.T, s *persistence.Store, records ...*persistence.Record) {
 
 // TestRemoveImages: the old ones' bytes go, and nothing else of them; what another has the same bytes of stays.
 func TestRemoveImages(t *testing.T) {
+	t.Parallel()
 	everyImageStore(t, func(t *testing.T, at imageStore) {
 		s, _ := setupImages(t, at.images)
 		now := time.Now()
@@ -107,6 +108,7 @@ func count(t *testing.T, s *persistence.Store) int {
 
 // TestRemovePredictions: old ones go, whatever their source, and inputs that have none left with all of theirs.
 func TestRemovePredictions(t *testing.T) {
+	t.Parallel()
 	everyImageStore(t, func(t *testing.T, at imageStore) {
 		s, _ := setupImages(t, at.images)
 		now := time.Now()
@@ -154,6 +156,7 @@ func TestRemovePredictions(t *testing.T) {
 
 // TestRemoveBesideWriters predicts old inputs once more while they are removed: each prediction is refused, or there.
 func TestRemoveBesideWriters(t *testing.T) {
+	t.Parallel()
 	s, url := setup(t)
 	other := openImages(t, url, "")
 	now := time.Now()

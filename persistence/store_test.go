@@ -81,6 +81,7 @@ func record(t *testing.T, store *persistence.Store) (*persistence.Input, *persis
 }
 
 func TestOpenWaitsForABoundedTime(t *testing.T) {
+	t.Parallel()
 	const nobody = "postgres://nobody:secret@127.0.0.1:1/none"
 	_, err := persistence.Open(t.Context(), nobody, persistence.Options{ConnectTimeout: 300 * time.Millisecond})
 	if !errors.Is(err, persistence.ErrUnavailable) || strings.Contains(err.Error(), "secret") {
@@ -89,6 +90,7 @@ func TestOpenWaitsForABoundedTime(t *testing.T) {
 }
 
 func TestOpenDoesNotWaitForTheRightPassword(t *testing.T) {
+	t.Parallel()
 	wrong, err := url.Parse(persistencetest.Database(t))
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +103,7 @@ func TestOpenDoesNotWaitForTheRightPassword(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	in, p := record(t, store)
 	got, err := store.Input(t.Context(), in.ID)
@@ -126,6 +129,7 @@ func TestRecord(t *testing.T) {
 }
 
 func TestRecordStoresNothingOnFailure(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	in, p := sample([]byte("image"))
 	p.Source = "GUESS"
@@ -144,6 +148,7 @@ func TestRecordStoresNothingOnFailure(t *testing.T) {
 }
 
 func TestRecordOfAnInputThatIsGone(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	_, p := sample(nil)
 	if err := store.Record(t.Context(), &persistence.Record{Prediction: p}); !errors.Is(err, persistence.ErrNotFound) {
@@ -152,6 +157,7 @@ func TestRecordOfAnInputThatIsGone(t *testing.T) {
 }
 
 func TestRecordTogether(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	records := make([]*persistence.Record, 300)
 	for i := range records {
@@ -177,6 +183,7 @@ func TestRecordTogether(t *testing.T) {
 }
 
 func TestRecordOutlivesItsCaller(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -189,6 +196,7 @@ func TestRecordOutlivesItsCaller(t *testing.T) {
 // TestRecordThroughLostConnections cuts the connections of many recorders again and again: what was acknowledged must
 // be there, and what was refused must not.
 func TestRecordThroughLostConnections(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	killer := connect(t, url)
 	var mu sync.Mutex
@@ -289,6 +297,7 @@ func keyOf(q persistence.PredictionQuery, p *persistence.Prediction) *persistenc
 func ptr[T any](v T) *T { return &v }
 
 func TestPages(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	var oldest []persistence.PredictionID
 	for range 23 {
@@ -322,6 +331,7 @@ func TestPages(t *testing.T) {
 }
 
 func TestFilters(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	in, p := record(t, store)
 	second, q := sample([]byte("other"))
@@ -370,6 +380,7 @@ func TestFilters(t *testing.T) {
 }
 
 func TestPredictionsByInput(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	in, p := record(t, store)
 	other, _ := record(t, store)
@@ -392,6 +403,7 @@ func TestPredictionsByInput(t *testing.T) {
 }
 
 func TestModelVersionIsImmutableOnceItPredicted(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	kept := persistence.ModelVersion{
 		Name: "mnist", Version: 1, CreatedAt: time.Now(), Fingerprint: "one", ClassNames: []string{"0"},

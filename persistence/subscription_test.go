@@ -57,6 +57,7 @@ func replica(t testing.TB, url string, o persistence.Options) *persistence.Store
 
 // TestEverySubscriberGetsEachPrediction on both replicas, whichever of them it was made on, and in whichever way.
 func TestEverySubscriberGetsEachPrediction(t *testing.T) {
+	t.Parallel()
 	first, url := setup(t)
 	second := replica(t, url, persistence.Options{})
 	old, _ := record(t, first)
@@ -105,6 +106,7 @@ func TestEverySubscriberGetsEachPrediction(t *testing.T) {
 
 // TestSubscriptionFilter picks the same as a list.
 func TestSubscriptionFilter(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	sub := subscribe(t, store, persistence.PredictionFilter{})
 	in, _ := record(t, store)
@@ -175,6 +177,7 @@ func TestSubscriptionFilter(t *testing.T) {
 
 // TestSubscriptionsShareWhatIsRead: two of them, one statement.
 func TestSubscriptionsShareWhatIsRead(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	one, other := subscribe(t, store, persistence.PredictionFilter{}), subscribe(t, store, persistence.PredictionFilter{})
 	in, made := record(t, store)
@@ -221,6 +224,7 @@ func cutListeners(t *testing.T, conn *pgx.Conn) {
 
 // TestListenerLosesNothing cuts its connection again and again while predictions are stored on another replica.
 func TestListenerLosesNothing(t *testing.T) {
+	t.Parallel()
 	writer, url := setup(t)
 	store := replica(t, url, persistence.Options{})
 	sub := subscribe(t, store, persistence.PredictionFilter{})
@@ -278,6 +282,7 @@ func TestListenerLosesNothing(t *testing.T) {
 
 // TestNobodyListensWithoutSubscribers: neither is there a connection, nor are there notifications.
 func TestNobodyListensWithoutSubscribers(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	conn := connect(t, url)
 	if _, err := conn.Exec(t.Context(), "LISTEN predictions"); err != nil {
@@ -308,6 +313,7 @@ func TestNobodyListensWithoutSubscribers(t *testing.T) {
 
 // TestSlowSubscriberIsEnded alone.
 func TestSlowSubscriberIsEnded(t *testing.T) {
+	t.Parallel()
 	store, _ := setup(t)
 	slow := subscribe(t, store, persistence.PredictionFilter{})
 	elsewhere := subscribe(t, store, persistence.PredictionFilter{Model: ptr("another")})
@@ -349,6 +355,7 @@ func TestSlowSubscriberIsEnded(t *testing.T) {
 
 // TestSubscribeWithoutDatabase fails at once, and Close ends those that there are.
 func TestSubscribeWithoutDatabase(t *testing.T) {
+	t.Parallel()
 	_, url := setup(t)
 	const nobody = "postgres://nobody:secret@127.0.0.1:1/none"
 	store := replica(t, url, persistence.Options{ListenURL: nobody})

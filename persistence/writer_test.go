@@ -62,6 +62,7 @@ func commits(t *testing.T, conn *pgx.Conn) (count int) {
 }
 
 func TestRecordSharesTransactions(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	unblock := block(t, url)
 	const n = 500
@@ -80,6 +81,7 @@ func TestRecordSharesTransactions(t *testing.T) {
 }
 
 func TestRecordOfABadRowFailsAlone(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	unblock := block(t, url)
 	const n, bad = 400, 17
@@ -105,6 +107,7 @@ func TestRecordOfABadRowFailsAlone(t *testing.T) {
 }
 
 func TestRecordRefusesAtOnceWhatIsTooMuch(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	unblock := block(t, url)
 	defer unblock()
@@ -137,6 +140,7 @@ func TestRecordRefusesAtOnceWhatIsTooMuch(t *testing.T) {
 }
 
 func TestCloseStoresWhatWaits(t *testing.T) {
+	t.Parallel()
 	store, url := setup(t)
 	unblock := block(t, url)
 	const n = 400
@@ -185,6 +189,7 @@ func awaitQueue(t *testing.T, store *persistence.Store, n int) {
 // TestRecordWithoutAConnection has all connections taken by others for longer than a writer waits: nothing was sent, so
 // that the outcome is known, and no record waits for the turns of others.
 func TestRecordWithoutAConnection(t *testing.T) {
+	t.Parallel()
 	url := persistencetest.Migrated(t)
 	store, err := persistence.Open(t.Context(), url, persistence.Options{MaxConnections: 1})
 	if err != nil {
@@ -214,7 +219,7 @@ func awaitBlocked(t *testing.T, url string) {
 	conn := connect(t, url)
 	for deadline := time.Now().Add(time.Minute); ; {
 		var blocked bool
-		const query = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')`
+		const query = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`
 		if err := conn.QueryRow(t.Context(), query).Scan(&blocked); err != nil {
 			t.Fatal(err)
 		}
@@ -230,6 +235,7 @@ func awaitBlocked(t *testing.T, url string) {
 
 // TestRecordThroughADeadlock: a group that the database has chosen to end a deadlock is sent again.
 func TestRecordThroughADeadlock(t *testing.T) {
+	t.Parallel()
 	s, url := setup(t)
 	first, second := madeAt(time.Now(), []byte("image")), madeAt(time.Now(), []byte("image"))
 	store(t, s, first, second)

@@ -34,6 +34,9 @@ func Main(m *testing.M) {
 	shared.mu.Lock()
 	shared.managed = true
 	shared.mu.Unlock()
+	for name, value := range s3Environment {
+		_ = os.Setenv(name, value) // which no name or value of ours fails
+	}
 	code := m.Run()
 	if err := stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "persistencetest:", err)
@@ -88,7 +91,10 @@ func start() {
 	shared.server, shared.err = persistence.StartEmbedded(ctx, persistence.EmbeddedOptions{
 		Dir:      shared.dir,
 		Binaries: os.Getenv(BinariesVariable),
-		Settings: map[string]string{"shared_preload_libraries": "pg_stat_statements"},
+		Settings: map[string]string{
+			"shared_preload_libraries": "pg_stat_statements",
+			"max_connections":          "500", // the pools of as many tests as run at a time
+		},
 	})
 	if shared.err != nil {
 		shared.server = nil

@@ -12,7 +12,7 @@ import (
 
 // S3 is a real S3 server on loopback with one bucket, which lies in a directory. The end of the test stops it.
 type S3 struct {
-	// URL is that of the bucket. The keys to it are in the environment of the test.
+	// URL is that of the bucket. The keys to it are in the environment of every test.
 	URL string
 	// Dir has a file for each object, by its key.
 	Dir string
@@ -22,15 +22,17 @@ type S3 struct {
 	said                        bytes.Buffer
 }
 
+// s3Environment has the keys to every server. Main sets it: tests that each did could not run beside each other.
+var s3Environment = map[string]string{
+	"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "testsecret", "AWS_EC2_METADATA_DISABLED": "true",
+}
+
 // StartS3 starts an S3 server. Where its program is missing, which `make test` installs, the test is skipped as Need
-// does. It sets environment variables, so that the test cannot be parallel.
+// does.
 func StartS3(t *testing.T) *S3 {
 	t.Helper()
 	binary := versitygw(t)
 	Need(t, "versitygw in .cache/bin, which `make test-go` installs", binary != "")
-	t.Setenv("AWS_ACCESS_KEY_ID", "test")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "testsecret")
-	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	s := &S3{binary: binary, address: freeAddress(t), root: t.TempDir(), meta: t.TempDir()}
 	s.Dir = filepath.Join(s.root, "images")
 	if err := os.Mkdir(s.Dir, 0o700); err != nil {
@@ -45,7 +47,8 @@ func StartS3(t *testing.T) *S3 {
 // Start starts the server, again after Stop, and waits until it answers.
 func (s *S3) Start(t *testing.T) {
 	t.Helper()
-	s.server = exec.Command(s.binary, "--access", "test", "--secret", "testsecret", "--port", s.address, "--quiet",
+	s.server = exec.Command(s.binary, "--access", s3Environment["AWS_ACCESS_KEY_ID"],
+		"--secret", s3Environment["AWS_SECRET_ACCESS_KEY"], "--port", s.address, "--quiet",
 		"posix", "--sidecar", s.meta, s.root)
 	s.said.Reset()
 	s.server.Stdout, s.server.Stderr = &s.said, &s.said
