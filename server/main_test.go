@@ -294,27 +294,7 @@ func TestLimitsCanBeSet(t *testing.T) {
 	}
 }
 
-// slowUpload is a request that is on its way: its body has begun, and ends when finish is called.
-func (s *service) slowUpload(t *testing.T) (answered <-chan int, finish func()) {
-	t.Helper()
-	for {
-		answered, finish = s.beginUpload(t)
-		// With one operation at a time, others are refused once this one is inside – and it is refused where one of these
-		// was there first, and comes again.
-		inside, refused := false, false
-		waitFor(t, func() bool {
-			inside = s.query(t, "{__typename}").code() == "OVERLOADED"
-			refused = len(answered) > 0
-			return inside || refused
-		})
-		if inside {
-			return answered, finish
-		}
-		finish()
-	}
-}
-
-// beginUpload sends the beginning of an upload.
+// beginUpload sends the beginning of an upload; finish sends the rest.
 func (s *service) beginUpload(t *testing.T) (answered <-chan int, finish func()) {
 	t.Helper()
 	body, contentType := uploadBody(predictQuery, digit())
@@ -340,12 +320,11 @@ func (s *service) beginUpload(t *testing.T) (answered <-chan int, finish func())
 	}
 }
 
-func oneInFlight(c *server.Config) { c.MaxInFlight = 1 }
-
 // TestShutdown tells the server to stop while a request is coming in: that one is answered, others are refused.
 func TestShutdown(t *testing.T) {
-	s := newServer(t, oneInFlight)
-	answered, finish := s.slowUpload(t)
+	s := newServer(t)
+	answered, finish := s.beginUpload(t)
+	s.waitInFlight(t, 1)
 	s.stop()
 	waitFor(t, func() bool { status, _ := s.get(t, "/readyz"); return status == 503 })
 	if answer := s.query(t, "{__typename}"); answer.Status != 503 || answer.code() != "OVERLOADED" {
