@@ -60,6 +60,12 @@ func openCluster(ctx context.Context, dir, binaries string) (*cluster, error) {
 	return c, err
 }
 
+// HasEmbedded tells whether a data directory has a database.
+func HasEmbedded(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "pgdata", "PG_VERSION"))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // checkVersion tells whether there is a database, and refuses one that these binaries cannot read.
 func (c *cluster) checkVersion(ctx context.Context) (exists bool, err error) {
 	b, err := os.ReadFile(filepath.Join(c.pgdata, "PG_VERSION"))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"sibyl/persistence"
@@ -33,8 +34,9 @@ func (c *DatabaseConfig) start(ctx context.Context, logger *slog.Logger) (databa
 	return database{url: embedded.URL(), direct: embedded.URL(), embedded: embedded}, nil
 }
 
-// find is start, for a command beside the server: the embedded PostgreSQL of one that runs is used.
-func (c *DatabaseConfig) find(ctx context.Context, logger *slog.Logger) (database, error) {
+// find is start, for a command beside the server: the embedded PostgreSQL of one that runs is used. Only where the command
+// may create it is a database made that is not there: a misspelt --data is none.
+func (c *DatabaseConfig) find(ctx context.Context, create bool, logger *slog.Logger) (database, error) {
 	if c.DatabaseURL == "" {
 		url, err := persistence.RunningEmbedded(c.Data)
 		if err == nil {
@@ -42,6 +44,9 @@ func (c *DatabaseConfig) find(ctx context.Context, logger *slog.Logger) (databas
 		}
 		if !errors.Is(err, persistence.ErrNotRunning) {
 			return database{}, err
+		}
+		if !create && !persistence.HasEmbedded(c.Data) {
+			return database{}, fmt.Errorf("--data %s has no database: name the directory that serve has, or --database-url", c.Data)
 		}
 	}
 	return c.start(ctx, logger)

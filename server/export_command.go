@@ -48,7 +48,7 @@ func (c *exportCommand) Run(ctx context.Context) error {
 	if c.WithImages { // else a store that is away does not matter
 		o.Images = string(c.Images)
 	}
-	return c.with(ctx, func(ctx context.Context, db database) error {
+	return c.with(ctx, false, func(ctx context.Context, db database) error {
 		store, err := persistence.Open(ctx, db.url, o)
 		if err != nil {
 			return imagesError(err)

@@ -24,7 +24,7 @@ type migrateUp struct {
 
 // Run migrates upwards.
 func (c *migrateUp) Run(ctx context.Context) error {
-	return c.with(ctx, func(ctx context.Context, db database) error {
+	return c.with(ctx, true, func(ctx context.Context, db database) error {
 		if err := persistence.MigrateUp(ctx, db.direct); err != nil || !c.Distributed {
 			return err
 		}
@@ -43,7 +43,7 @@ func (c *migrateDown) Run(ctx context.Context) error {
 	if c.Steps < 1 {
 		return errors.New("the number of migrations must be more than 0")
 	}
-	return c.with(ctx, func(ctx context.Context, db database) error {
+	return c.with(ctx, false, func(ctx context.Context, db database) error {
 		return persistence.MigrateDown(ctx, db.direct, c.Steps)
 	})
 }
@@ -54,7 +54,7 @@ type migrateVersion struct {
 
 // Run prints the version.
 func (c *migrateVersion) Run(ctx context.Context) error {
-	return c.with(ctx, func(ctx context.Context, db database) error {
+	return c.with(ctx, false, func(ctx context.Context, db database) error {
 		version, dirty, err := persistence.MigrationVersion(ctx, db.direct)
 		if err != nil {
 			return err
@@ -68,12 +68,12 @@ func (c *migrateVersion) Run(ctx context.Context) error {
 	})
 }
 
-// with gives f the database.
-func (c *DatabaseConfig) with(ctx context.Context, f func(context.Context, database) error) error {
+// with gives f the database, which is made first where it is not there and create is true.
+func (c *DatabaseConfig) with(ctx context.Context, create bool, f func(context.Context, database) error) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
-	db, err := c.find(ctx, newLogger(os.Stderr, "auto", "warn"))
+	db, err := c.find(ctx, create, newLogger(os.Stderr, "auto", "warn"))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,5 +29,23 @@ func TestMigrate(t *testing.T) {
 	}
 	if out, err := run("migrate", "--distributed"); err == nil || !strings.Contains(out, "CREATE EXTENSION citus") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// TestNoDatabase: what only looks at a database, or takes from it, makes none.
+func TestNoDatabase(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(t.TempDir(), "misspelt")
+	for _, command := range []string{"export", "migrate version", "migrate down"} {
+		out, err := exec.Command(path, append(strings.Fields(command), "--data", data)...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "misspelt has no database") {
+			t.Errorf("%s: %v: %s", command, err, out)
+		}
+		if _, err := os.Stat(data); !os.IsNotExist(err) {
+			t.Errorf("%s has made a directory: %v", command, err)
+		}
 	}
 }
