@@ -262,6 +262,7 @@ func TestBadKeysStopTheStart(t *testing.T) {
 
 // TestNewKeyWorks: what `sibyl keys new` prints is a key and its line, and the log tells the name and not the key.
 func TestNewKeyWorks(t *testing.T) {
+	t.Parallel()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)

@@ -169,6 +169,7 @@ func TestExportsAreCompressed(t *testing.T) {
 
 // TestBrokenCompressedExport holds more than sockets do, so that it can break off while it is read.
 func TestBrokenCompressedExport(t *testing.T) {
+	t.Parallel()
 	s, db := filledServer(t)
 	if _, err := db.Exec(t.Context(), `UPDATE inputs SET image =
   (SELECT string_agg(sha256((inputs.id::text || n)::bytea), '') FROM generate_series(1, 3125) n)`); err != nil {

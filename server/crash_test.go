@@ -166,6 +166,7 @@ type keptInput struct {
 // TestKillUnderLoad kills the server again and again while it predicts and labels. What was acknowledged must be there
 // afterwards, whole, and no input without a prediction; each key leads to one prediction, the acknowledged one.
 func TestKillUnderLoad(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	var attempts []attempt
 	for round := range 20 {
@@ -223,6 +224,7 @@ func TestKillUnderLoad(t *testing.T) {
 // TestStopUnderLoad asks the server to stop while it predicts: what is in flight is answered, what comes then is
 // refused as OVERLOADED, and the exit code is 0.
 func TestStopUnderLoad(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, data)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -248,6 +250,7 @@ func TestStopUnderLoad(t *testing.T) {
 // TestDatabaseLost stops PostgreSQL under a running server: requests fail as UNAVAILABLE, and succeed again when it has
 // been started again, which the server does by itself.
 func TestDatabaseLost(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, data)
 	if answer, err := p.predict(t.Context(), digit()); err != nil || len(answer.Errors) > 0 {
@@ -291,6 +294,7 @@ func processesOf(t *testing.T, pid int) []int {
 // TestDatabaseStopped stops PostgreSQL under load, by signals that let it go on later and in order: every request is
 // answered all the while, the service comes back by itself, and what was acknowledged is there.
 func TestDatabaseStopped(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	p := startProcess(t, data, "--timeout", "1s")
 	signal := func(pids []int, signal syscall.Signal) {
@@ -353,6 +357,7 @@ func TestDatabaseStopped(t *testing.T) {
 
 // TestRefusals starts servers that must not start, each with one clear line.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir()
 	startProcess(t, data)
 	empty := t.TempDir()

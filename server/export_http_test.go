@@ -137,6 +137,7 @@ func longExport(t *testing.T) (s *service, body io.Reader, db *pgx.Conn) {
 
 // TestBrokenExport: what goes wrong after the first bytes must not look like the end of the file.
 func TestBrokenExport(t *testing.T) {
+	t.Parallel()
 	_, body, db := longExport(t)
 	if _, err := db.Exec(t.Context(), `ALTER TABLE inputs RENAME TO gone`); err != nil {
 		t.Fatal(err)
@@ -160,6 +161,7 @@ func TestStoppedExport(t *testing.T) {
 
 // TestExportCommand exports from the embedded database, while a server runs on it and when none does.
 func TestExportCommand(t *testing.T) {
+	t.Parallel()
 	data, directory := t.TempDir(), t.TempDir()
 	file := filepath.Join(directory, "predictions.csv")
 	p := startProcess(t, data)

@@ -59,6 +59,7 @@ func readOnly(t *testing.T, database, to string) {
 
 // TestReplicasStartTogether on an empty database.
 func TestReplicasStartTogether(t *testing.T) {
+	t.Parallel()
 	database := server.DatabaseURL(persistencetest.Database(t))
 	var starting sync.WaitGroup
 	for range 5 {

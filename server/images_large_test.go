@@ -40,6 +40,7 @@ func largeImage() []byte {
 // TestLargeImage predicts a file many times larger than the pieces it is read in, and has the whole and parts of it back
 // from a server that has not seen it before, which never holds all of it.
 func TestLargeImage(t *testing.T) {
+	t.Parallel()
 	file := largeImage()
 	for name, images := range map[string]func(*testing.T) string{
 		"database": func(*testing.T) string { return "" },

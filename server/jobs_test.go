@@ -12,6 +12,7 @@ import (
 
 // TestRetention has two replicas forget: the bytes of an image, of which the rest stays, and then all.
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	url := server.DatabaseURL(persistencetest.Database(t))
 	on := func(c *server.Config) { c.DatabaseURL = url }
 	images := func(c *server.Config) { c.KeepImages = server.KeepTime(time.Millisecond) }

@@ -12,6 +12,7 @@ import (
 
 // TestMigrate: without more words it goes up, and it says why tables cannot be distributed.
 func TestMigrate(t *testing.T) {
+	t.Parallel()
 	path, err := binary()
 	if err != nil {
 		t.Fatal(err)

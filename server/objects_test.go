@@ -21,6 +21,7 @@ import (
 
 // TestImagesOverHTTP sends an image and parts of it from wherever it is.
 func TestImagesOverHTTP(t *testing.T) {
+	t.Parallel()
 	for name, images := range map[string]func(*testing.T) string{
 		"database": func(*testing.T) string { return "" },
 		"file":     func(t *testing.T) string { return "file://" + t.TempDir() },
@@ -118,6 +119,7 @@ func (f fetched) parts(t *testing.T) (parts [][]byte) {
 
 // TestLostImages: while the object store is away, images and predictions are UNAVAILABLE, and nothing else is.
 func TestLostImages(t *testing.T) {
+	t.Parallel()
 	s3 := persistencetest.StartS3(t)
 	s := newServer(t, func(c *server.Config) { c.Images = server.ImagesURL(s3.URL) })
 	path := s.predictedImage(t, digit())
@@ -243,6 +245,7 @@ func TestLargeDamagedImages(t *testing.T) {
 
 // TestOtherImages: a server does not start on an image store that is not the one that its database's images are in.
 func TestOtherImages(t *testing.T) {
+	t.Parallel()
 	database, first, second := persistencetest.Database(t), t.TempDir(), t.TempDir()
 	use := func(dir string) func(*server.Config) {
 		return func(c *server.Config) {

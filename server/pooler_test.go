@@ -16,6 +16,7 @@ import (
 // TestBehindPgBouncer runs replicas whose transactions are each on another connection: what is prepared, locked or set
 // outside of them is lost.
 func TestBehindPgBouncer(t *testing.T) {
+	t.Parallel()
 	direct := persistencetest.Database(t)
 	pooled := persistencetest.PgBouncer(t, direct)
 	behind := func(c *server.Config) { c.DatabaseURL = server.DatabaseURL(pooled) }
