@@ -130,8 +130,28 @@ func PresentError(logger *slog.Logger) graphql.ErrorPresenterFunc {
 	present := presentError(logger)
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		presented := present(ctx, err)
+		atField(ctx, presented)
 		presented.Message = shorten(presented.Message)
 		return presented
+	}
+}
+
+// atField puts the error of an argument that could not be read at its field, as the specification wants it: clients look for
+// a path's end in the answer, where there are no arguments. The message says which one it was.
+func atField(ctx context.Context, e *gqlerror.Error) {
+	field := graphql.GetFieldContext(ctx)
+	if field == nil || !wrongArgument(ctx, e.Path) {
+		return
+	}
+	end := len(graphql.GetPath(ctx))
+	argument, _ := e.Path[end].(ast.PathName)
+	if field.Field.Definition == nil || field.Field.Definition.Arguments.ForName(string(argument)) == nil {
+		return
+	}
+	e.Message = e.Path[end:].String() + ": " + e.Message
+	e.Path = e.Path[:end]
+	if position := field.Field.Position; position != nil && len(e.Locations) == 0 {
+		e.Locations = []gqlerror.Location{{Line: position.Line, Column: position.Column}}
 	}
 }
 

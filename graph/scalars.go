@@ -71,6 +71,9 @@ func MarshalInt32(n int32) graphql.Marshaler { return graphql.MarshalInt32(n) }
 
 // UnmarshalInt32 reads a whole number of 32 bits. It is null only where a variable is that takes the place of a default.
 func UnmarshalInt32(v any) (int32, error) {
+	if v == nil {
+		return 0, &Error{Code: CodeValidationFailed, Message: "it cannot be null"}
+	}
 	n, err := graphql.UnmarshalInt32(v)
 	if !isScalar("Int", v) || err != nil {
 		return 0, &Error{Code: CodeValidationFailed, Message: "an Int is a whole number of 32 bits"}

@@ -185,3 +185,26 @@ func FuzzFilter(f *testing.F) {
 		}
 	})
 }
+
+// TestErrorsOfArguments: an error belongs to a field of the answer, also where one of the field's arguments cannot be read.
+func TestErrorsOfArguments(t *testing.T) {
+	b := setup(t, graph.Options{})
+	b.predict(t)
+	for query, want := range map[string]string{
+		`{ predictions(filter: {createdAt: {from: "today"}}) { totalCount } }`:                               "predictions BAD_USER_INPUT filter.createdAt.from: ",
+		`query ($d: DateTime = "x") { list: inputs(filter: {createdAt: {until: $d}}) { totalCount } }`:       "list BAD_USER_INPUT filter.createdAt.until: ",
+		`query ($top: Int = 5) { predictions(first: 1) { nodes { id classes(top: $top) { name } } } }`:       "predictions.nodes[0].classes GRAPHQL_VALIDATION_FAILED top: it cannot be null",
+		`query ($o: PredictionOrder = OLDEST) { predictions(orderBy: $o) { totalCount } }`:                   "predictions GRAPHQL_VALIDATION_FAILED orderBy: ",
+		`query ($size: Int = 64) { inputs(first: 1) { nodes { image { small: thumbnail(size: $size) } } } }`: "inputs.nodes[0].image.small GRAPHQL_VALIDATION_FAILED size: it cannot be null",
+	} {
+		a := b.do(t, query, map[string]any{"top": nil, "o": nil, "size": nil})
+		if len(a.Errors) != 1 {
+			t.Errorf("%s: %v", query, a)
+			continue
+		}
+		err := a.Errors[0]
+		if got := err.Path.String() + " " + a.codes() + " " + err.Message; !strings.HasPrefix(got, want) || len(err.Locations) != 1 {
+			t.Errorf("%s: %s (%v), want %s", query, got, err.Locations, want)
+		}
+	}
+}
