@@ -49,14 +49,14 @@ type Options struct {
 	// Recover turns a panic outside of the resolvers into an error; gqlgen recovers those inside with its own.
 	Recover graphql.RecoverFunc
 
-	operations recent[*operation]
-	maps       recent[[]filePlaces]
+	operations *recent[*operation]
+	maps       *recent[[]filePlaces]
 }
 
 // New returns the transports in the order in which they must be asked. The last takes every request that no other
 // takes, and refuses it.
 func New(o Options) []graphql.Transport {
-	o.operations, o.maps = newRecent[*operation](), newRecent[[]filePlaces]()
+	o.operations, o.maps = new(recent[*operation]), new(recent[[]filePlaces])
 	return []graphql.Transport{webSocket{&o}, jsonPost{&o}, multipartPost{&o}, get{&o}, unsupported{&o}}
 }
 
