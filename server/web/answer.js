@@ -36,7 +36,7 @@ export function spokenAnswer({ classes, values, outputs }) {
   if (classes?.length) {
     return `Answer: ${classes[0].name}, ${percent(classes[0].confidence)}.`;
   }
-  return values ? `Answer: ${values.map(number).join(', ')}.` : `Answer: ${outputs.length} tensors.`;
+  return values ? `Answer: ${values.map(number).join(', ')}.` : `Answer: ${outputs.length} ${outputs.length === 1 ? 'tensor' : 'tensors'}.`;
 }
 
 /** A prediction in two short texts, for lists: what it is, and how sure. */

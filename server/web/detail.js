@@ -83,7 +83,12 @@ function picture({ input: { filename, image }, classes }) {
   }
   const caption = document.createElement('figcaption');
   const kind = image.contentType.replace('image/', '').toUpperCase();
-  caption.textContent = [filename, `${image.width} × ${image.height}`, kind, size(image.byteSize)].filter(Boolean).join(' · ');
+  caption.textContent = `${image.width} × ${image.height} · ${kind} · ${size(image.byteSize)}`;
+  if (filename) {
+    const name = document.createElement('bdi'); // whoever sent it may have turned its direction
+    name.textContent = filename;
+    caption.prepend(name, ' · ');
+  }
   figure.append(caption);
   return figure;
 }

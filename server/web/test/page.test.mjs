@@ -145,6 +145,20 @@ test('an image is chosen, dropped and pasted', async (t) => {
   });
 });
 
+test('a name of any length leaves the image to be seen, and what stands behind it as it is', async (t) => {
+  const page = await open(t);
+  const name = `\u202e${'a long name '.repeat(20)}.png`; // which turns the direction of what follows, too
+  await page.setInputFiles('#file', { name, mimeType: 'image/png', buffer: await picture(page, 7) });
+  await answerIs(page, '7');
+  const [sheet, label] = await Promise.all(['#sheet', '#filename'].map((id) => page.locator(id).boundingBox()));
+  assert.ok(label.height < sheet.height / 8, `${label.height} of ${sheet.height}`);
+
+  await page.getByRole('link', { name: 'the record' }).click();
+  const caption = page.locator('#detail figcaption');
+  await eventually(async () => assert.match(await caption.textContent(), / · PNG · /));
+  assert.equal(await caption.locator('bdi').textContent(), name);
+});
+
 test('what is no image is told plainly, and the next one is read', async (t) => {
   const page = await open(t);
   const before = await stored(page);
