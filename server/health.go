@@ -38,9 +38,13 @@ func (s *Server) notReady(ctx context.Context) (reasons []string) {
 	if s.stopBy.Load() != nil {
 		return []string{"the server is shutting down"}
 	}
+	probe := ctx
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := s.store.Ready(ctx); err != nil {
+		if probe.Err() != nil { // whoever asked has left, which says nothing of the database
+			return []string{"the probe has gone"}
+		}
 		s.logger.LogAttrs(ctx, slog.LevelWarn, "database not ready", slog.Any("error", err))
 		reasons = append(reasons, "the database cannot be reached, or has another schema")
 	}
