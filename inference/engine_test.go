@@ -296,7 +296,7 @@ func TestThumbnailNeedsAPermit(t *testing.T) {
 }
 
 func TestConcurrentCallersGetTheirOwnAnswers(t *testing.T) {
-	e := open(t, inference.Options{Repository: modelPath})
+	e := everyModel(t)
 	all := expectations(t)
 	var group sync.WaitGroup
 	for i := range 64 {

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"sibyl/inference"
@@ -48,7 +49,36 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if every.engine != nil {
+		if err := every.engine.Close(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
+	os.Exit(code)
+}
+
+// every is an engine on modelPath that tests share, as it takes seconds to open, and what it logged then.
+var every struct {
+	open   sync.Once
+	engine *inference.Engine
+	log    string
+	err    error
+}
+
+func everyModel(t testing.TB) *inference.Engine {
+	t.Helper()
+	every.open.Do(func() {
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		every.engine, every.err = inference.Open(context.Background(), inference.Options{Repository: modelPath, Logger: logger})
+		every.log = log.String()
+	})
+	if every.err != nil {
+		t.Fatal(every.err)
+	}
+	return every.engine
 }
 
 // open gives an engine on the repository, closed with the test.
@@ -114,7 +144,7 @@ func expectations(t testing.TB) map[string]expectation {
 }
 
 func TestPredictEqualsPython(t *testing.T) {
-	e := open(t, inference.Options{Repository: modelPath})
+	e := everyModel(t)
 	all := expectations(t)
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		t.Run(key, func(t *testing.T) {
@@ -179,7 +209,7 @@ func equal(got, want any, tolerance float64) bool {
 }
 
 func TestResolvedOutput(t *testing.T) {
-	e := open(t, inference.Options{Repository: modelPath})
+	e := everyModel(t)
 	const softmax, sigmoid, none = inference.ActivationSoftmax, inference.ActivationSigmoid, inference.ActivationNone
 	for _, test := range []struct {
 		model      string
@@ -228,7 +258,7 @@ func TestResolvedOutput(t *testing.T) {
 }
 
 func TestScoresAreTheActivation(t *testing.T) {
-	e := open(t, inference.Options{Repository: modelPath})
+	e := everyModel(t)
 	image := picture(t, 2, 1)
 	scores := func(model string) []float64 {
 		r, err := e.Predict(context.Background(), model, 0, image)
@@ -249,7 +279,7 @@ func TestScoresAreTheActivation(t *testing.T) {
 }
 
 func TestFailedVersions(t *testing.T) {
-	e := open(t, inference.Options{Repository: modelPath})
+	e := everyModel(t)
 	for model, reason := range map[string]string{
 		"truncated":         "model.onnx is not an ONNX file, or a truncated one",
 		"text":              "model.onnx is not an ONNX file",
@@ -303,8 +333,7 @@ func TestFailedVersions(t *testing.T) {
 
 // TestEveryModelIsExpected keeps the tables complete: what is neither in expected.json nor told to fail is a mistake.
 func TestEveryModelIsExpected(t *testing.T) {
-	var log bytes.Buffer
-	e := open(t, inference.Options{Repository: modelPath, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	e := everyModel(t)
 	all := expectations(t)
 	for _, m := range e.Models() {
 		for _, v := range m.Versions {
@@ -316,7 +345,7 @@ func TestEveryModelIsExpected(t *testing.T) {
 				}
 				t.Errorf("%s %d is %s: %s", v.Name, v.Version, v.State, reason)
 			}
-			if !strings.Contains(log.String(), "model="+v.Name+" version=") {
+			if !strings.Contains(every.log, "model="+v.Name+" version=") {
 				t.Errorf("%s is not logged", v.Name)
 			}
 		}

@@ -109,6 +109,7 @@ func TestRemoteIsLoadedAnew(t *testing.T) {
 
 // TestSlowServerHoldsNobody loads a local version while a server takes its time for the warm-up.
 func TestSlowServerHoldsNobody(t *testing.T) {
+	t.Parallel()
 	p := newPeer(t)
 	began, goOn := make(chan bool, 1), make(chan bool)
 	p.inferFunc = func(ctx context.Context, good *answer) (*answer, error) {
