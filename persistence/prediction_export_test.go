@@ -127,7 +127,7 @@ func TestExportIsBounded(t *testing.T) {
 	t.Parallel()
 	store, url := setup(t)
 	conn := connect(t, url)
-	fill(t, conn, 400)
+	fill(t, conn, 100)
 	const enlarge = `UPDATE predictions SET outputs = jsonb_build_array(repeat('x', 1000000)) WHERE source = 'REPLAY'`
 	if _, err := conn.Exec(t.Context(), enlarge); err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestExportIsBounded(t *testing.T) {
 		most = max(most, bytes)
 		seen += len(page)
 	}
-	if seen != 800 || most > 10<<20 {
+	if seen != 200 || most > 10<<20 {
 		t.Errorf("%d rows, %d MiB at once", seen, most>>20)
 	}
 }
