@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"testing"
+	"time"
 
 	"sibyl/graph"
 	"sibyl/persistence"
@@ -87,6 +88,19 @@ func TestDeleteInput(t *testing.T) {
 	a = b.do(t, `mutation ($id: ID!) { deleteInput(inputId: $id) { id } }`, map[string]any{"id": input})
 	if a.codes() != "NOT_FOUND" {
 		t.Errorf("again: %v", a)
+	}
+}
+
+// TestPredictInputWithoutItsImage: the input is there still, and its image is not.
+func TestPredictInputWithoutItsImage(t *testing.T) {
+	b := setup(t, graph.Options{})
+	_, input := b.predicted(t)
+	if _, err := b.store.RemoveImages(t.Context(), time.Now().Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	a := b.do(t, `mutation ($id: ID!) { predictInput(inputId: $id) { id } }`, map[string]any{"id": input})
+	if a.codes() != "NOT_FOUND" || a.Errors[0].Message != "The image of input "+input+" is no longer kept" {
+		t.Errorf("%v", a)
 	}
 }
 

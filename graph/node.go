@@ -127,7 +127,10 @@ func waitNode[T Node](wait func() (T, error)) func() (Node, error) {
 
 // notFound tells a client in the words of the contract that what it asked for by ID is not there.
 func notFound(err error, noun, id string) error {
-	if errors.Is(err, persistence.ErrNotFound) {
+	switch {
+	case errors.Is(err, persistence.ErrImageRemoved):
+		return &Error{Code: CodeNotFound, Message: "The image of " + noun + " " + id + " is no longer kept"}
+	case errors.Is(err, persistence.ErrNotFound):
 		return &Error{Code: CodeNotFound, Message: "No " + noun + " with id " + id + " could be found"}
 	}
 	return err
