@@ -43,6 +43,8 @@ func (s *Server) graphQL() http.Handler {
 	h.Use(newCostLimit(s.config.MaxComplexity))
 	if s.config.Introspection && !s.config.Production {
 		h.Use(extension.Introspection{})
+	} else {
+		h.Use(closedSchema{})
 	}
 	if s.tracing != nil {
 		h.AroundOperations(s.tracing.AroundOperation)

@@ -238,10 +238,17 @@ func TestOtherHosts(t *testing.T) {
 }
 
 func TestIntrospection(t *testing.T) {
-	const question = `{__schema{queryType{name}}}`
-	for production, served := range map[bool]bool{false: true, true: false} {
+	for production, code := range map[bool]string{false: "", true: "GRAPHQL_VALIDATION_FAILED"} {
 		s := newServer(t, func(c *server.Config) { c.Production = production })
-		if answer := s.query(t, question); (len(answer.Errors) == 0) != served {
+		for _, question := range []string{
+			`{__schema{queryType{name}}}`, `{models{name}...on Query{a:__type(name:"Query"){name}}}`,
+			`{...A} fragment A on Query{...B} fragment B on Query{__schema{queryType{name}}}`,
+		} {
+			if answer := s.query(t, question); answer.code() != code {
+				t.Errorf("production %t, %s: %+v", production, question, answer)
+			}
+		}
+		if answer := s.query(t, `{__typename models{__typename}}`); answer.code() != "" {
 			t.Errorf("production %t: %+v", production, answer)
 		}
 	}
