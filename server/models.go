@@ -62,7 +62,8 @@ func (m milliseconds) String() string {
 	return fmt.Sprintf("%.3f ms", float64(m))
 }
 
-// Run prints what it finds. A version that is not READY, or that does not answer, is an error.
+// Run prints what it finds. A version that is not READY, or that does not answer, is an error, and so is one that is to serve
+// and not there.
 func (c *modelsCommand) Run(ctx context.Context) error {
 	c.Probe = probeItself()
 	o := c.options()
@@ -85,7 +86,7 @@ func (c *modelsCommand) Run(ctx context.Context) error {
 	if failed > 0 {
 		return fmt.Errorf("%d of %d versions do not answer", failed, len(reports))
 	}
-	return nil
+	return engine.Ready()
 }
 
 // reportModels tells of every version of the engine, and times those that are READY.

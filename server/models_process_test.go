@@ -64,6 +64,26 @@ func TestModelsCommand(t *testing.T) {
 	}
 }
 
+// TestModelsCommandMissesTheServingVersion: a server with this repository would not be ready either.
+func TestModelsCommandMissesTheServingVersion(t *testing.T) {
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository := t.TempDir()
+	from := os.DirFS(filepath.Join("..", "inference", "testdata", "models", "batch1"))
+	if err := os.CopyFS(filepath.Join(repository, "m"), from); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(repository, "m", "config.yaml"), []byte("versions: {serving: 9}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), path, "models", "--models", repository).CombinedOutput()
+	if !errors.As(err, new(*exec.ExitError)) || !strings.Contains(string(out), `version 9 of "m" is to serve`) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // TestReadyTellsWhichModelIsNot holds that a server is not ready while a model beside others is away, and is where one is
 // FAILED.
 func TestReadyTellsWhichModelIsNot(t *testing.T) {
