@@ -61,7 +61,7 @@ func (o *Options) operation(what string, text []byte) (*operation, error) {
 		return nil, err
 	}
 	own := *kept
-	own.params.Variables = cloneObject(kept.params.Variables)
+	own.params.Variables, own.params.Extensions = cloneObject(kept.params.Variables), cloneObject(kept.params.Extensions)
 	return &own, nil
 }
 
