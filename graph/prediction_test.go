@@ -231,6 +231,7 @@ func TestLookUps(t *testing.T) {
 		"no cursor":           {`{ predictions(after: "x") { totalCount } }`, "BAD_USER_INPUT", ""},
 		"NUL":                 {`{ predictions(filter: {model: "a\u0000"}) { totalCount } }`, "BAD_USER_INPUT", ""},
 		"no DateTime":         {`{ predictions(filter: {createdAt: {from: "today"}}) { totalCount } }`, "BAD_USER_INPUT", ""},
+		"a comma in it":       {`{ predictions(filter: {createdAt: {from: "2026-11-28T17:00:00,5Z"}}) { totalCount } }`, "BAD_USER_INPUT", ""},
 		"large top":           {`{ predictions { nodes { classes(top: 1001) { name } } } }`, "BAD_USER_INPUT", ""},
 		"large thumbnail":     {`{ inputs { nodes { image { thumbnail(size: 5000) } } } }`, "BAD_USER_INPUT", ""},
 		"unknown field":       {`{ predictions { nobody } }`, "GRAPHQL_VALIDATION_FAILED", ""},

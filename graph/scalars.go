@@ -38,8 +38,8 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	if !ok {
 		return time.Time{}, &Error{Code: CodeValidationFailed, Message: "a DateTime is a string in RFC 3339 form"}
 	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	var t time.Time
+	if err := t.UnmarshalText([]byte(text)); err != nil { // time.Parse takes more: a comma, hours of one digit
 		return time.Time{}, badUserInput("%.64q is no DateTime in RFC 3339 form, for example %q", text, dateTimeLayout)
 	}
 	return t, nil

@@ -64,7 +64,7 @@ func (StrictVariables) MutateOperationContext(_ context.Context, op *graphql.Ope
 }
 
 // whole writes the numbers in a value that are integers without fraction and exponent: `1.0` and `1e3` are integers to
-// clients that know one kind of number.
+// clients that know one kind of number. Of what is none gqlparser would say in errors that it is 0, or a string.
 func whole(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -77,8 +77,13 @@ func whole(value any) any {
 		}
 	case json.Number:
 		const exact = 1 << 53 // up to which a float64 holds every integer
-		if f, err := value.Float64(); err == nil && f == math.Trunc(f) && math.Abs(f) < exact {
+		f, err := value.Float64()
+		switch {
+		case err != nil:
+		case f == math.Trunc(f) && math.Abs(f) < exact:
 			return json.Number(strconv.FormatInt(int64(f), 10))
+		default:
+			return f
 		}
 	}
 	return value

@@ -186,6 +186,26 @@ func FuzzFilter(f *testing.F) {
 	})
 }
 
+// TestNumbersInErrors: what is wrong with a number is told of the number that came.
+func TestNumbersInErrors(t *testing.T) {
+	b := setup(t, graph.Options{})
+	const query = `query ($n: Int, $f: PredictionFilter) { predictions(first: $n, filter: $f) { totalCount } }`
+	for _, test := range []struct {
+		name  string
+		value any
+		want  string
+	}{
+		{"n", json.Number("1.5"), "cannot use float64 as Int"},
+		{"n", json.Number("1000000000000000000000"), "this is no Int"},
+		{"f", map[string]any{"confidence": json.Number("0.5")}, "must be a FloatRange, not a float64"},
+	} {
+		a := b.do(t, query, map[string]any{test.name: test.value})
+		if len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, test.want) {
+			t.Errorf("%v: %v, want %s", test.value, a.Errors, test.want)
+		}
+	}
+}
+
 // TestErrorsOfArguments: an error belongs to a field of the answer, also where one of the field's arguments cannot be read.
 func TestErrorsOfArguments(t *testing.T) {
 	b := setup(t, graph.Options{})

@@ -18,12 +18,11 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrUnavailable is returned when the database cannot be reached or cannot work; nothing was stored.
 	ErrUnavailable = errors.New("database unavailable")
-	// ErrImagesUnavailable is returned when the object store cannot be reached or does not have an image that it should
-	// have; nothing was stored.
+	// ErrImagesUnavailable is returned when the object store cannot be reached; nothing was stored.
 	ErrImagesUnavailable = errors.New("image store unavailable")
 	// ErrOtherImages is returned for an object store that is not the one that the database has its images in.
 	ErrOtherImages = errors.New("not the image store of this database")
-	// ErrImageDamaged is returned when the object store has other bytes under an image's digest than were written.
+	// ErrImageDamaged is returned when the object store has other bytes under an image's digest than were written, or none.
 	ErrImageDamaged = errors.New("stored image is damaged")
 	// ErrNoImageStore is returned for an image that is in object storage, by a store that was opened without.
 	ErrNoImageStore = errors.New("image store not configured")

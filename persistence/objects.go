@@ -218,13 +218,15 @@ func (o *objects) get(ctx context.Context, digest Digest, size int) ([]byte, err
 }
 
 // open reads an image of so many bytes from an offset on, which must be less. The caller must close it. It returns
-// ErrImageDamaged where the object has another size; so does reading, where all is read and is not what was written.
+// ErrImageDamaged where the object is gone or has another size; so does reading, where all is read and is not what was written.
 //
 // Of a part no more than the size is known to be right: the digest is that of the whole, and reading all of it for each
 // part would cost more than what it finds. The stores have checksums of their own; of file:// that is the file system's.
 func (o *objects) open(ctx context.Context, digest Digest, from, size int64) (io.ReadCloser, error) {
 	r, err := o.bucket.NewRangeReader(ctx, objectKey(digest), from, -1, nil)
 	switch {
+	case isMissing(err):
+		return nil, o.whyMissing(ctx, digest, err)
 	case err != nil && from > 0:
 		return nil, o.whyNoPart(ctx, digest, size, err)
 	case err != nil:
@@ -235,6 +237,14 @@ func (o *objects) open(ctx context.Context, digest Digest, from, size int64) (io
 		return r, nil
 	}
 	return &checkedReader{ReadCloser: r, digest: digest, sum: sha256.New(), left: size}, nil
+}
+
+// whyMissing is the error of an object that is not there: a store that still has its mark has lost it, another one is away.
+func (o *objects) whyMissing(ctx context.Context, digest Digest, err error) error {
+	if mark, markErr := o.readMark(ctx); markErr == nil && mark != "" {
+		return fmt.Errorf("%w: there is no %s", ErrImageDamaged, objectKey(digest))
+	}
+	return objectError(ctx, err)
 }
 
 // whyNoPart is the error of a part that was not given: S3 refuses those that begin where a shortened object has ended.

@@ -300,6 +300,32 @@ func TestDamagedObject(t *testing.T) {
 	}
 }
 
+// TestObjectThatIsGone is damage, where the store is there: to try again would not help.
+func TestObjectThatIsGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store, _ := setupImages(t, "file://"+dir)
+	in := keep(t, store, randomImage(t, 100))
+	hex := in.SHA256.String()
+	if err := os.Remove(filepath.Join(dir, "sha256", hex[:2], hex[2:])); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Image(t.Context(), in.ID); !errors.Is(err, persistence.ErrImageDamaged) {
+		t.Error(err)
+	}
+	for _, from := range []int64{0, 50} {
+		if _, err := store.OpenImage(t.Context(), in.ID, from); !errors.Is(err, persistence.ErrImageDamaged) {
+			t.Errorf("from %d: %v", from, err)
+		}
+	}
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Image(t.Context(), in.ID); !errors.Is(err, persistence.ErrImagesUnavailable) {
+		t.Errorf("a store that is away: %v", err)
+	}
+}
+
 // TestPartsOfDamagedObjects: an object of another size is told before any part of it is given. Of one of the same size
 // that is larger than a piece, parts are given as they are, which the documentation tells.
 func TestPartsOfDamagedObjects(t *testing.T) {

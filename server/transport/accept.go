@@ -53,14 +53,14 @@ type wanted struct {
 }
 
 // negotiate chooses the type of the answer by the Accept header (RFC 9110, 12.5.1): the higher quality wins, then what
-// is named more exactly, then what is named first. No header, and `*/*`, mean application/json. It reports false where
-// no type is acceptable.
+// is named more exactly, then what is named first. No header, an empty one, and `*/*` mean application/json. It reports
+// false where no type is acceptable.
 func negotiate(h http.Header) (wanted, bool) {
-	values := h.Values("Accept")
-	if len(values) == 0 {
+	accept := strings.Join(h.Values("Accept"), ",")
+	if strings.Trim(accept, ", \t") == "" {
 		return wanted{answer: plainJSON}, true
 	}
-	plain, own, stream := preferences(strings.Join(values, ","))
+	plain, own, stream := preferences(accept)
 	w := wanted{answer: plainJSON}
 	best := plain
 	if own.beats(plain) {

@@ -65,6 +65,25 @@ func TestNegotiation(t *testing.T) {
 	}
 }
 
+// TestEmptyAcceptHeader is as none is.
+func TestEmptyAcceptHeader(t *testing.T) {
+	for _, accept := range []string{"", " ", ", ,"} {
+		r := query("{ok}")
+		r.Header["Accept"] = []string{accept}
+		if resp, _ := setup(t).do(t, r); resp.Header.Get("Content-Type") != plainType || resp.StatusCode != http.StatusOK {
+			t.Errorf("Accept %q: %d", accept, resp.StatusCode)
+		}
+	}
+}
+
+// TestNoOperationName says what to do where the document has several operations.
+func TestNoOperationName(t *testing.T) {
+	_, a := setup(t).do(t, query("query A{ok} query B{ok}"))
+	if len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, "`operationName`") {
+		t.Error(a.Errors)
+	}
+}
+
 func TestSeveralAcceptHeaders(t *testing.T) {
 	r := query("{ok}")
 	r.Header.Add("Accept", "application/json;q=0.5")

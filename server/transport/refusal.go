@@ -57,6 +57,10 @@ var (
 	errMalformedPartHeader = badRequest("The headers of a part are malformed: each is a line `Name: value`.")
 	errNoQuery             = badRequest("`query`, or `documentId` in its place, is missing.")
 
+	errNoOperationName = &refusal{
+		code: graph.CodeValidationFailed, message: "The document has several operations: name one of them by `operationName`.",
+	}
+
 	errOddDisposition = badRequest("The Content-Disposition of a part cannot be read: %s is expected, where a quotation mark "+
 		"is sent as %%22.", "`form-data; name=\"…\"; filename=\"…\"`")
 	errNotAcceptable = &refusal{

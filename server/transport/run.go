@@ -99,6 +99,9 @@ func (x *exchange) execute(ctx, lasting context.Context, op *operation) (out out
 	if opCtx.Doc != nil { // it is valid, whatever the variables are
 		x.options.Documents.keep(keepAs, op.params.Query)
 	}
+	if op.params.OperationName == "" && opCtx.Doc != nil && len(opCtx.Doc.Operations) > 1 {
+		return outcome{err: errNoOperationName}
+	}
 	if len(errs) > 0 {
 		errs = errs[:min(len(errs), maxDocumentErrors)]
 		return outcome{resp: x.exec.DispatchError(graphql.WithOperationContext(ctx, opCtx), errs)}
