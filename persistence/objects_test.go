@@ -255,10 +255,10 @@ func TestImagesOfOtherStores(t *testing.T) {
 		if err := os.Remove(at.path(inObjects.SHA256)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.Image(t.Context(), inObjects.ID); !errors.Is(err, persistence.ErrImagesUnavailable) {
+		if _, err := store.Image(t.Context(), inObjects.ID); !errors.Is(err, persistence.ErrImageDamaged) {
 			t.Errorf("an object that is lost: %v", err)
 		}
-		if _, err := store.OpenImage(t.Context(), inObjects.ID, 0); !errors.Is(err, persistence.ErrImagesUnavailable) {
+		if _, err := store.OpenImage(t.Context(), inObjects.ID, 0); !errors.Is(err, persistence.ErrImageDamaged) {
 			t.Errorf("an object that is lost: %v", err)
 		}
 	})
