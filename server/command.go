@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -26,11 +27,22 @@ type invocation struct{ context *kong.Context }
 
 // parse reads the command line and the environment. Asked for help, it prints it and ends the process.
 func parse(args []string) (*invocation, error) {
+	unsetEmptyVariables()
 	parsed, err := newParser().Parse(args)
 	if err != nil {
 		return nil, fmt.Errorf("%w; `sibyl --help` tells the flags", err)
 	}
 	return &invocation{parsed}, nil
+}
+
+// unsetEmptyVariables takes variables of ours that are empty out of the environment: compose files and shells make those of
+// what nobody has set.
+func unsetEmptyVariables() {
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); value == "" && strings.HasPrefix(name, "SIBYL_") {
+			_ = os.Unsetenv(name) // which fails for no name that is there
+		}
+	}
 }
 
 func newParser(options ...kong.Option) *kong.Kong {

@@ -47,6 +47,21 @@ func TestFlagWinsOverVariable(t *testing.T) {
 	}
 }
 
+// TestEmptyVariableIsNone: a flag has its default then.
+func TestEmptyVariableIsNone(t *testing.T) {
+	t.Setenv("SIBYL_TIMEOUT", "")
+	t.Setenv("SIBYL_INTROSPECTION", "")
+	t.Setenv("SIBYL_MAX_IN_FLIGHT", "7")
+	parsed, err := parse([]string{"serve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := parsed.context.Selected().Target.Interface().(serveCommand)
+	if c.Timeout != 30*time.Second || !c.Introspection || c.MaxInFlight != 7 {
+		t.Errorf("%+v", c.Config)
+	}
+}
+
 func TestConfigIsValidated(t *testing.T) {
 	for _, row := range []struct {
 		args, want string // want is part of the error; empty: none
