@@ -142,7 +142,6 @@ func (s *subscribers) hear(events chan<- event, text []byte) {
 // TestSubscribersOfReplicas are given each prediction once, whichever replica made it, though their servers lose the
 // connection on which they hear of them.
 func TestSubscribersOfReplicas(t *testing.T) {
-	t.Parallel()
 	database := persistencetest.Database(t)
 	onDatabase := func(c *server.Config) { c.DatabaseURL = server.DatabaseURL(database) }
 	replicas := []*service{newServer(t, onDatabase), newServer(t, onDatabase)}
@@ -162,7 +161,7 @@ func TestSubscribersOfReplicas(t *testing.T) {
 			return strings.Contains(metrics, "\nsibyl_subscribers 2\n") && strings.Contains(metrics, "\nsibyl_streams 2\n")
 		})
 	}
-	made := map[string]bool{}
+	made, order := map[string]bool{}, []string{}
 	for i := range 24 {
 		if i%8 == 4 {
 			if _, err := conn.Exec(t.Context(), `
@@ -178,6 +177,7 @@ WHERE a.datname = current_database() AND a.application_name = 'sibyl listener'`)
 			t.Fatalf("%v: %+v", err, answer)
 		}
 		made[p.ID] = true
+		order = append(order, p.ID)
 	}
 	for i, events := range given {
 		want := len(made)
@@ -190,7 +190,13 @@ WHERE a.datname = current_database() AND a.application_name = 'sibyl listener'`)
 				}
 				seen[e.ID] = true
 			case <-time.After(within):
-				t.Fatalf("subscriber %d was given %d of %d", i, len(seen), want)
+				var missing []string
+				for n, id := range order {
+					if !seen[id] {
+						missing = append(missing, fmt.Sprint(n, " ", id))
+					}
+				}
+				t.Fatalf("subscriber %d was given %d of %d, not %q", i, len(seen), want, missing)
 			}
 		}
 	}
