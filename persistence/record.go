@@ -152,15 +152,15 @@ func (p pool) queueStored(batch *pgx.Batch, stored []*Record) {
 // copiesOf takes over what the labels said, so that an answer has it as it is stored.
 func copiesOf(stored []*Record) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
+		predictions := make(map[PredictionID]*Prediction, len(stored))
+		for _, r := range stored {
+			predictions[r.Prediction.ID] = r.Prediction
+		}
 		var id PredictionID
 		var labelled bool
 		var correct *bool
 		_, err := pgx.ForEachRow(rows, []any{&id, &labelled, &correct}, func() error {
-			for _, r := range stored {
-				if r.Prediction.ID == id {
-					r.Prediction.Labelled, r.Prediction.Correct = labelled, correct
-				}
-			}
+			predictions[id].Labelled, predictions[id].Correct = labelled, correct
 			return nil
 		})
 		return err
