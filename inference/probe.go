@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -185,15 +186,20 @@ func (p *probeProcess) ask(ctx context.Context, request probeRequest) (answer pr
 	return probeAnswer{}, err
 }
 
-// crashLine is what Go's runtime says first when a signal or want of memory ends a process.
-var crashLine = regexp.MustCompile(`(?m)^(SIG[A-Z]+: .*|fatal error: .*|runtime: .*out of memory.*)$`)
+// crashLine is what the runtimes of Go and C++ say first when a signal or want of memory ends a process.
+var crashLine = regexp.MustCompile(
+	`(?m)^(SIG[A-Z]+: .*|fatal error: .*|.*out of memory.*|terminate called .*|runtime/cgo: pthread_create failed.*)$`)
 
 // words tell why the process ended.
 func (p *probeProcess) words(ended error) string {
-	if line := crashLine.Find(p.stderr.text); line != nil {
-		return string(line)
+	line := string(crashLine.Find(p.stderr.text))
+	switch {
+	case line == "":
+		return ended.Error()
+	case strings.Contains(line, "pthread_create"): // which speaks of a resource
+		return line + " (no memory for its stack, mostly)"
 	}
-	return ended.Error()
+	return line
 }
 
 // end asks the process to end, or makes it, and waits.

@@ -2,6 +2,7 @@ package inference
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -87,5 +88,21 @@ func TestProbeThatWasKilledIsNoFault(t *testing.T) {
 	}
 	if err := p.try(t.Context(), "batch1", 1, time.Minute); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestProbeTellsWhyItEnded holds what a user reads of a process that ended, where the words for it come by chance.
+func TestProbeTellsWhyItEnded(t *testing.T) {
+	for stderr, want := range map[string]string{
+		"": "exit status 2",
+		"SIGFPE: floating-point exception\nPC=0x1 m=3":                                                                 "SIGFPE: floating-point exception",
+		"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\nSIGABRT: abort\n": "terminate called after throwing an instance of 'std::bad_alloc'",
+		"runtime/cgo: pthread_create failed: Resource temporarily unavailable\nSIGABRT: abort\n":                       "runtime/cgo: pthread_create failed: Resource temporarily unavailable (no memory for its stack, mostly)",
+		"fatal error: runtime: cannot allocate memory\n":                                                               "fatal error: runtime: cannot allocate memory",
+	} {
+		p := probeProcess{stderr: head{[]byte(stderr)}}
+		if got := p.words(errors.New("exit status 2")); got != want {
+			t.Errorf("of %q it is told %q, want %q", stderr, got, want)
+		}
 	}
 }
