@@ -8,6 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// Announce is the statement that tells listeners.
+const Announce = announce
+
 // The bounds of the writer, for its tests.
 const (
 	QueueRows = queueRows

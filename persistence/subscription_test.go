@@ -280,6 +280,51 @@ func TestListenerLosesNothing(t *testing.T) {
 	}
 }
 
+// TestListenerWaitsForWhoHasLooked holds up a transaction that found no listener until there is one.
+func TestListenerWaitsForWhoHasLooked(t *testing.T) {
+	t.Parallel()
+	store, url := setup(t)
+	sub := subscribe(t, store, persistence.PredictionFilter{})
+	_, p := record(t, store)
+	next(t, sub, 1)
+	writer, conn := connect(t, url), connect(t, url)
+	tx, err := writer.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const again = `
+INSERT INTO predictions (id, input_id, created_at, model, version, source, outputs, decode_microseconds,
+  queue_microseconds, inference_microseconds)
+SELECT $1, p.input_id, now(), p.model, p.version, p.source, p.outputs, 1, 1, 1
+FROM predictions p
+WHERE p.id = $2`
+	id := persistence.NewPredictionID()
+	if _, err := tx.Exec(t.Context(), again, id, p.ID); err != nil {
+		t.Fatal(err)
+	}
+	cutListeners(t, conn)
+	count := func() (n int) {
+		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM (`+listeners+`) l`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for count() > 0 {
+	}
+	if _, err := tx.Exec(t.Context(), persistence.Announce, persistence.Announcement(id)); err != nil {
+		t.Fatal(err)
+	}
+	for count() == 0 {
+	}
+	time.Sleep(200 * time.Millisecond) // in which it would read what was stored
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if next(t, sub, 1)[id] == nil {
+		t.Error("something else came")
+	}
+}
+
 // TestNobodyListensWithoutSubscribers: neither is there a connection, nor are there notifications.
 func TestNobodyListensWithoutSubscribers(t *testing.T) {
 	t.Parallel()
