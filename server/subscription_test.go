@@ -142,6 +142,7 @@ func (s *subscribers) hear(events chan<- event, text []byte) {
 // TestSubscribersOfReplicas are given each prediction once, whichever replica made it, though their servers lose the
 // connection on which they hear of them.
 func TestSubscribersOfReplicas(t *testing.T) {
+	t.Parallel()
 	database := persistencetest.Database(t)
 	onDatabase := func(c *server.Config) { c.DatabaseURL = server.DatabaseURL(database) }
 	replicas := []*service{newServer(t, onDatabase), newServer(t, onDatabase)}
