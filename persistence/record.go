@@ -249,7 +249,11 @@ func (p pool) commit(ctx context.Context, group []*Record) error {
 		if err == nil {
 			err = p.insert(ctx, conn, group)
 			conn.Release()
-			if err == nil || inDoubt && isUniqueViolation(err) && !isKeyTaken(err) {
+			if err == nil {
+				return nil
+			}
+			if inDoubt && isUniqueViolation(err) && !isKeyTaken(err) {
+				p.recall(ctx, group)
 				return nil
 			}
 			if answered(err) && !inDoubt && !isDeadlock(err) || isKeyTaken(err) {
@@ -268,6 +272,19 @@ func (p pool) commit(ctx context.Context, group []*Record) error {
 			return fmt.Errorf("%w: %w", ErrUnavailable, err)
 		case <-time.After(retryPause):
 		}
+	}
+}
+
+// recall takes over what labels said when a group was stored, whose answer was lost. It is stored, whether that can be
+// read or not.
+func (p pool) recall(ctx context.Context, group []*Record) {
+	const query = `
+SELECT p.id, p.labelled, p.correct
+FROM predictions p
+WHERE p.id = ANY($1)`
+	rows, err := p.Query(ctx, query, column(group, func(r *Record) PredictionID { return r.Prediction.ID }))
+	if err == nil {
+		_ = copiesOf(group)(rows)
 	}
 }
 
