@@ -101,3 +101,11 @@ func Announcement(id PredictionID) string {
 func SetDistributed(s *Store) {
 	s.pool.distributed, s.background.distributed, s.writer.pool.distributed = true, true, true
 }
+
+// SetMargin has a store that nobody has subscribed to yet look that far back when it has lost the listener's connection,
+// and remember for as long what subscribers were given.
+func SetMargin(s *Store, margin time.Duration) {
+	s.listener.mu.Lock()
+	defer s.listener.mu.Unlock()
+	s.listener.margin, s.listener.told = margin, newRecent(margin)
+}

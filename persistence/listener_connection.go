@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -115,32 +116,39 @@ func (l *listener) settle(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-// hear waits for the next group and tells subscribers of it. In silence it asks whether the connection is there.
+// hear waits for the next groups and tells subscribers of them. In silence it asks whether the connection is there.
 func (l *listener) hear(ctx context.Context, conn *pgx.Conn) error {
-	from := time.Now()
 	waiting, cancel := context.WithTimeout(ctx, silence)
-	defer cancel()
 	notification, err := conn.WaitForNotification(waiting)
-	asking, done := context.WithTimeout(ctx, listenTimeout)
-	defer done()
-	switch {
-	case err == nil:
-		err = l.read(asking, conn, notification.Payload)
-	case waiting.Err() != nil && ctx.Err() == nil:
-		err = conn.Ping(asking)
+	silent := waiting.Err() != nil && ctx.Err() == nil
+	cancel() // from here on nothing is waited for
+	if err != nil && !silent {
+		return err
 	}
-	if err == nil {
-		l.heard = from
+	for {
+		asked := time.Now()
+		if err := l.ask(ctx, conn, notification); err != nil {
+			return err
+		}
+		// What was committed before has come with the answer, and may be more than is heard of for long.
+		if notification, _ = conn.WaitForNotification(waiting); notification == nil {
+			l.heard = asked
+			return nil
+		}
 	}
-	return err
 }
 
-// read tells subscribers of the predictions of a notification.
-func (l *listener) read(ctx context.Context, conn *pgx.Conn, payload string) error {
-	ids, err := announced(payload)
+// ask asks for the predictions of a notification and tells subscribers of them, or asks for nothing.
+func (l *listener) ask(ctx context.Context, conn *pgx.Conn, notification *pgconn.Notification) error {
+	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	defer cancel()
+	if notification == nil {
+		return conn.Ping(ctx)
+	}
+	ids, err := announced(notification.Payload)
 	if err != nil { // it is not ours: anybody may notify
 		l.logger.LogAttrs(ctx, slog.LevelWarn, "odd notification", slog.Any("error", err))
-		return nil
+		return conn.Ping(ctx)
 	}
 	const query = `
 SELECT ` + predictionColumns + `

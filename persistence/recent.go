@@ -2,27 +2,39 @@ package persistence
 
 import "time"
 
-// recent remembers predictions for at least a time, and at most twice as long. Its clock is that of who uses it.
+// recent remembers predictions until they cannot come again: those that were made more than keep before what is heard of.
 type recent struct {
-	keep         time.Duration
-	newer, older map[PredictionID]struct{}
-	// since is when newer was begun.
-	since time.Time
+	keep  time.Duration
+	known map[PredictionID]struct{}
+	// swept is when it was last forgotten what need not be known.
+	swept time.Time
 }
 
 func newRecent(keep time.Duration) *recent {
-	return &recent{keep: keep, newer: map[PredictionID]struct{}{}}
+	return &recent{keep: keep, known: map[PredictionID]struct{}{}}
 }
 
-// add remembers a prediction, and reports whether it was not known.
-func (r *recent) add(id PredictionID, now time.Time) bool {
-	if now.Sub(r.since) > r.keep {
-		r.older, r.newer, r.since = r.newer, map[PredictionID]struct{}{}, now
+// add remembers a prediction, and reports whether it was not known. All that was stored until heard has been heard of:
+// how long ago it was added says nothing, for what is to be heard next may have waited for as long.
+func (r *recent) add(id PredictionID, heard time.Time) bool {
+	if heard.Sub(r.swept) > r.keep {
+		r.sweep(heard.Add(-r.keep))
+		r.swept = heard
 	}
-	_, newer := r.newer[id]
-	_, older := r.older[id]
-	r.newer[id] = struct{}{}
-	return !newer && !older
+	_, known := r.known[id]
+	r.known[id] = struct{}{}
+	return !known
 }
 
-func (r *recent) clear() { r.older, r.newer = nil, map[PredictionID]struct{}{} }
+// sweep forgets what was made before a time, in a new map: one that was large would stay so.
+func (r *recent) sweep(oldest time.Time) {
+	all := r.known
+	r.clear()
+	for id := range all {
+		if !id.Time().Before(oldest) {
+			r.known[id] = struct{}{}
+		}
+	}
+}
+
+func (r *recent) clear() { r.known = map[PredictionID]struct{}{} }

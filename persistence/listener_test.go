@@ -1,0 +1,156 @@
+package persistence_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"sibyl/persistence"
+)
+
+// insertAgain inserts a prediction like one that there is.
+func insertAgain(t *testing.T, tx pgx.Tx, id, like persistence.PredictionID) {
+	t.Helper()
+	const statement = `
+INSERT INTO predictions (id, input_id, created_at, model, version, source, outputs, decode_microseconds,
+  queue_microseconds, inference_microseconds)
+SELECT $1, p.input_id, now(), p.model, p.version, p.source, p.outputs, 1, 1, 1
+FROM predictions p
+WHERE p.id = $2`
+	if tag, err := tx.Exec(t.Context(), statement, id, like); err != nil || tag.RowsAffected() != 1 {
+		t.Fatal(tag, err)
+	}
+}
+
+// tellOf does what a writer does that looks for listeners.
+func tellOf(t *testing.T, tx pgx.Tx, ids ...persistence.PredictionID) {
+	t.Helper()
+	for _, id := range ids {
+		if _, err := tx.Exec(t.Context(), persistence.Announce, persistence.Announcement(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// begin begins a transaction on a connection of its own.
+func begin(t *testing.T, url string) pgx.Tx {
+	t.Helper()
+	tx, err := connect(t, url).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+func commit(t *testing.T, tx pgx.Tx) {
+	t.Helper()
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// endListeners ends the sessions that listen, and returns when they are gone.
+func endListeners(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SELECT pg_terminate_backend(l.pid, 60000) FROM (`+listeners+`) l`)
+	return err
+}
+
+// logFunc is called for each record of a log.
+type logFunc func(message string)
+
+func (f logFunc) Enabled(context.Context, slog.Level) bool { return true }
+func (f logFunc) WithAttrs([]slog.Attr) slog.Handler       { return f }
+func (f logFunc) WithGroup(string) slog.Handler            { return f }
+
+func (f logFunc) Handle(_ context.Context, r slog.Record) error {
+	f(r.Message)
+	return nil
+}
+
+// TestListenerFallsBehind loses the connection while there is more on it to be heard, which was stored longer ago than the
+// margin.
+func TestListenerFallsBehind(t *testing.T) {
+	t.Parallel()
+	writer, url := setup(t)
+	conn := connect(t, url)
+	store := replica(t, url, persistence.Options{Logger: slog.New(logFunc(func(message string) {
+		if message != "odd notification" {
+			return
+		}
+		if err := endListeners(context.Background(), conn); err != nil {
+			t.Error(err)
+		}
+	}))})
+	persistence.SetMargin(store, 0)
+	sub := subscribe(t, store, persistence.PredictionFilter{})
+	_, p := record(t, writer)
+	next(t, sub, 1)
+	tx := begin(t, url)
+	first, second := persistence.NewPredictionID(), persistence.NewPredictionID()
+	insertAgain(t, tx, first, p.ID)
+	tellOf(t, tx, first)
+	if _, err := tx.Exec(t.Context(), "SELECT pg_notify('predictions', 'odd')"); err != nil {
+		t.Fatal(err)
+	}
+	insertAgain(t, tx, second, p.ID)
+	tellOf(t, tx, second)
+	commit(t, tx)
+	if got := next(t, sub, 2); got[first] == nil || got[second] == nil {
+		t.Error("others came")
+	}
+}
+
+// TestListenerHearsOfWhatItHasRead: what is committed while the listener reads what it has missed is told of, too, and given
+// once, however long it took.
+func TestListenerHearsOfWhatItHasRead(t *testing.T) {
+	t.Parallel()
+	writer, url := setup(t)
+	conn := connect(t, url)
+	store := replica(t, url, persistence.Options{})
+	persistence.SetMargin(store, 0)
+	sub := subscribe(t, store, persistence.PredictionFilter{})
+	_, p := record(t, writer)
+	next(t, sub, 1)
+	tx := begin(t, url)
+	if _, err := tx.Exec(t.Context(), `LOCK predictions IN ACCESS EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	if err := endListeners(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a listener that reads", func() (reads bool) {
+		const query = `
+SELECT EXISTS (
+  SELECT FROM (` + listeners + `) s
+  JOIN pg_locks l ON l.pid = s.pid
+  WHERE l.relation = 'predictions'::regclass AND NOT l.granted)`
+		if err := conn.QueryRow(t.Context(), query).Scan(&reads); err != nil {
+			t.Fatal(err)
+		}
+		return reads
+	})
+	began := persistence.NewPredictionID().Time()
+	var ids []persistence.PredictionID
+	for len(ids) < 5 {
+		id := persistence.NewPredictionID()
+		if !id.Time().After(began) {
+			continue // it may have been made before the listener began to read
+		}
+		insertAgain(t, tx, id, p.ID)
+		ids = append(ids, id)
+	}
+	tellOf(t, tx, ids...)
+	commit(t, tx)
+	got := next(t, sub, len(ids))
+	for _, id := range ids {
+		if got[id] == nil {
+			t.Errorf("%s did not come", id)
+		}
+	}
+	_, last := record(t, writer)
+	if next(t, sub, 1)[last.ID] == nil {
+		t.Error("one came twice")
+	}
+}
