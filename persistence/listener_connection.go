@@ -50,8 +50,11 @@ func (l *listener) listen(ctx context.Context) error {
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if l.heard.IsZero() {
-		l.heard = time.Now()
-	} else if err := l.catchUp(ctx, conn); err != nil {
+		err = l.begin(ctx, conn)
+	} else {
+		err = l.catchUp(ctx, conn)
+	}
+	if err != nil {
 		return err
 	}
 	l.goLive()
@@ -159,6 +162,31 @@ WHERE p.id = ANY($1)`
 		return fmt.Errorf("read predictions: %w", err)
 	}
 	l.tell(ctx, rows, 0)
+	return nil
+}
+
+// begin remembers what is there as if it had been told: it is older than the subscriptions, but not too old for catchUp.
+func (l *listener) begin(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	defer cancel()
+	const query = `
+SELECT p.id
+FROM predictions p
+WHERE p.source = ANY($1)
+  AND p.id > $2`
+	from := time.Now()
+	rows, err := conn.Query(ctx, query, allSources, firstUUID(from.Add(-l.margin)))
+	if err == nil {
+		var id PredictionID
+		_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+			l.told.add(id, from)
+			return nil
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("look for what is there: %w", err)
+	}
+	l.heard = from
 	return nil
 }
 

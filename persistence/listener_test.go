@@ -57,6 +57,27 @@ func endListeners(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
+// TestListenerGivesNothingOlder: what was there before the first subscriber came is not given when the connection is lost.
+func TestListenerGivesNothingOlder(t *testing.T) {
+	t.Parallel()
+	store, url := setup(t)
+	conn := connect(t, url)
+	record(t, store)
+	for range 2 { // those who come when all others have left are the first, too
+		sub := subscribe(t, store, persistence.PredictionFilter{})
+		if err := endListeners(t.Context(), conn); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			_, p := record(t, store)
+			if next(t, sub, 1)[p.ID] == nil {
+				t.Error("an older one came")
+			}
+		}
+		sub.Close()
+	}
+}
+
 // logFunc is called for each record of a log.
 type logFunc func(message string)
 
