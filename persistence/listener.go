@@ -38,6 +38,10 @@ type listener struct {
 	heard time.Time
 	// told are the predictions that have been handed to subscribers. They are run's.
 	told *recent
+	// late are the transactions that had written before others could find this listener, which was settled, and have not
+	// ended. They are run's.
+	late    []string
+	settled time.Time
 
 	mu      sync.Mutex
 	changed *sync.Cond // on mu: somebody waits, or closed has changed

@@ -19,8 +19,10 @@ const (
 	// silence is how long nothing may be heard before it is asked whether the connection is there.
 	silence = 10 * time.Second
 	// settleTimeout bounds the wait for groups that looked for listeners before this one was there.
-	settleTimeout = outcomeTimeout
+	settleTimeout = time.Second
 	settlePause   = 5 * time.Millisecond
+	// lateTimeout is how long those that take longer are looked for.
+	lateTimeout = 5 * time.Minute
 	// catchUpRows is how many rows are read at a time of what was stored meanwhile.
 	catchUpRows = 500
 )
@@ -104,19 +106,21 @@ WHERE d.datname = current_database()
   AND ($1::text[] IS NULL OR l.virtualtransaction = ANY($1))`
 
 // settle waits until no transaction is left that wrote before the lock was there: it may have found no listener, and
-// commit without a word. One that takes long is not waited for.
+// commit without a word. One that takes long is left to advance.
 func (l *listener) settle(ctx context.Context, conn *pgx.Conn) error {
-	var writers []string
-	for start := time.Now(); ; time.Sleep(settlePause) {
-		if err := conn.QueryRow(ctx, writing, writers).Scan(&writers); err != nil || len(writers) == 0 {
+	l.late, l.settled = nil, time.Now()
+	for ; ; time.Sleep(settlePause) {
+		if err := l.lookForLate(ctx, conn); err != nil || len(l.late) == 0 || time.Since(l.settled) > settleTimeout {
 			return err
 		}
-		if time.Since(start) > settleTimeout {
-			l.logger.LogAttrs(ctx, slog.LevelWarn, "subscribers may miss what a long transaction stores",
-				slog.Any("transactions", writers))
-			return nil
-		}
 	}
+}
+
+// lookForLate leaves those of l.late that have not ended.
+func (l *listener) lookForLate(ctx context.Context, conn *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	defer cancel()
+	return conn.QueryRow(ctx, writing, l.late).Scan(&l.late)
 }
 
 // hear waits for the next groups and tells subscribers of them. In silence it asks whether the connection is there.
@@ -135,10 +139,30 @@ func (l *listener) hear(ctx context.Context, conn *pgx.Conn) error {
 		}
 		// What was committed before has come with the answer, and may be more than is heard of for long.
 		if notification, _ = conn.WaitForNotification(waiting); notification == nil {
-			l.heard = asked
-			return nil
+			return l.advance(ctx, conn, asked)
 		}
 	}
+}
+
+// advance takes down that all that was stored until heard has been heard of. While there are transactions that may commit
+// without a word that is not so; when they have ended, what they have stored is read.
+func (l *listener) advance(ctx context.Context, conn *pgx.Conn, heard time.Time) error {
+	if len(l.late) == 0 {
+		l.heard = heard
+		return nil
+	}
+	if err := l.lookForLate(ctx, conn); err != nil {
+		return err
+	}
+	if len(l.late) > 0 {
+		if time.Since(l.settled) < lateTimeout {
+			return nil
+		}
+		l.logger.LogAttrs(ctx, slog.LevelWarn, "subscribers may miss what a long transaction stores",
+			slog.Any("transactions", l.late))
+		l.late = nil
+	}
+	return l.catchUp(ctx, conn)
 }
 
 // ask asks for the predictions of a notification and tells subscribers of them, or asks for nothing.

@@ -175,3 +175,20 @@ SELECT EXISTS (
 		t.Error("one came twice")
 	}
 }
+
+// TestListenerHearsOfLongTransactions: one that has found no listener, and commits long after there is one.
+func TestListenerHearsOfLongTransactions(t *testing.T) {
+	t.Parallel()
+	store, url := setup(t)
+	_, p := record(t, store)
+	tx := begin(t, url)
+	id := persistence.NewPredictionID()
+	insertAgain(t, tx, id, p.ID)
+	tellOf(t, tx, id)
+	sub := subscribe(t, store, persistence.PredictionFilter{})
+	commit(t, tx)
+	_, other := record(t, store)
+	if got := next(t, sub, 2); got[id] == nil || got[other.ID] == nil {
+		t.Error("others came")
+	}
+}
