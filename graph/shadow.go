@@ -16,8 +16,8 @@ import (
 const (
 	// maxShadowRuns bounds the runs of shadows that wait. They hold IDs only: the images are read again.
 	maxShadowRuns = 1024
-	// shadowTimeout bounds one of them.
-	shadowTimeout = 30 * time.Second
+	// ShadowTimeout bounds one of them.
+	ShadowTimeout = 30 * time.Second
 	// shadowReport is how often what was dropped and what failed is logged.
 	shadowReport = 10 * time.Second
 )
@@ -112,7 +112,7 @@ func (s *shadows) put(run shadowRun) {
 
 // run predicts a stored image and stores the prediction beside the request's.
 func (s *shadows) run(ctx context.Context, run shadowRun) error {
-	ctx, cancel := context.WithTimeout(ctx, shadowTimeout)
+	ctx, cancel := context.WithTimeout(ctx, ShadowTimeout)
 	defer cancel()
 	image, err := s.store.Image(ctx, run.input)
 	if err != nil {

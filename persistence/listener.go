@@ -59,7 +59,7 @@ type listener struct {
 func newListener(s *Store, config *pgx.ConnConfig, o Options) *listener {
 	l := &listener{
 		store: s, config: config, logger: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)),
-		margin:      cmp.Or(o.RecordTimeout, defaultRecordTimeout) + outcomeTimeout + clockSkew,
+		margin:      cmp.Or(o.RecordTimeout, defaultRecordTimeout) + OutcomeTimeout(o.RecordBytes) + clockSkew,
 		subscribers: map[*Subscription]struct{}{}, waiting: map[*Subscription]chan error{}, hangUp: func() {},
 	}
 	l.changed, l.told = sync.NewCond(&l.mu), newRecent(l.margin+clockSkew)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -75,6 +76,30 @@ func TestListenerGivesNothingOlder(t *testing.T) {
 			}
 		}
 		sub.Close()
+	}
+}
+
+// TestListenerLooksBackFarEnough: many bytes are long on their way.
+func TestListenerLooksBackFarEnough(t *testing.T) {
+	t.Parallel()
+	writer, url := setup(t)
+	conn := connect(t, url)
+	store := replica(t, url, persistence.Options{RecordTimeout: time.Nanosecond, RecordBytes: 4 << 30})
+	_, p := record(t, writer)
+	sub := subscribe(t, store, persistence.PredictionFilter{})
+	id := persistence.NewPredictionID()
+	made := time.Now().Add(-persistence.OutcomeTimeout(4 << 30)).UnixMilli()
+	for i := range 6 {
+		id[i] = byte(made >> (40 - 8*i))
+	}
+	tx := begin(t, url)
+	insertAgain(t, tx, id, p.ID)
+	if err := endListeners(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tx)
+	if next(t, sub, 1)[id] == nil {
+		t.Error("another came")
 	}
 }
 

@@ -33,8 +33,10 @@ type Options struct {
 	// ListenURL is the PostgreSQL at url without a pooler in between, for subscriptions; empty: as url.
 	ListenURL string
 	// RecordTimeout is the longest that records may wait, once they are made, until a writer takes them; 0: 30 s.
-	// Subscriptions look that far back when they have lost the connection.
+	// RecordBytes are the most that are stored together; 0: as many as take no longer than others. Subscriptions look back
+	// as far as both tell when they have lost the connection.
 	RecordTimeout time.Duration
+	RecordBytes   int64
 	// Logger is told while Open waits, and of trouble with listening; nil: none is told.
 	Logger *slog.Logger
 }

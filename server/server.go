@@ -125,7 +125,8 @@ func (s *Server) openDatabase(ctx context.Context) (err error) {
 	s.store, err = persistence.Open(ctx, s.database.url, persistence.Options{
 		MaxConnections: s.config.MaxConnections, Images: string(s.config.Images), Logger: s.logger,
 		StatementTimeout: s.config.StatementTimeout, Tracer: s.tracing.Statements(),
-		ListenURL: s.database.direct, RecordTimeout: s.config.Timeout,
+		ListenURL: s.database.direct, RecordTimeout: max(s.config.Timeout, graph.ShadowTimeout),
+		RecordBytes: int64(s.config.MaxRequestBytes),
 	})
 	if err != nil {
 		return imagesError(err)
