@@ -62,10 +62,13 @@ func givenKey(h http.Header, init map[string]any) (key string, err error) {
 		}
 	}
 	for _, one := range given {
-		if key != "" && one != key {
+		switch {
+		case one == "": // a header or a member without a value is none
+		case key != "" && one != key:
 			return "", errSeveralKeys
+		default:
+			key = one
 		}
-		key = one
 	}
 	if key == "" {
 		return "", errNoKey
