@@ -262,6 +262,7 @@ func TestLimitsHaveCodes(t *testing.T) {
 	for name, row := range map[string]struct{ document, code string }{
 		"tokens":        {"{" + strings.Repeat("a:x ", 6000) + "}", "TOKEN_LIMIT_EXCEEDED"},
 		"depth":         {deep, "DEPTH_LIMIT_EXCEEDED"},
+		"repeats":       {"{" + strings.Repeat("__typename ", 500) + "}", "COMPLEXITY_LIMIT_EXCEEDED"},
 		"complexity":    {cross, "COMPLEXITY_LIMIT_EXCEEDED"},
 		"introspection": {"{__schema{types{fields{type{fields{type{fields{name}}}}}}}}", "INTROSPECTION_LIMIT_EXCEEDED"},
 		"defer":         {"{...@defer{__typename}}", "GRAPHQL_VALIDATION_FAILED"},
