@@ -18,9 +18,6 @@ import (
 // outcome that were handed to a writer before it. What takes longer is stuck, and its client is answered without it.
 const stuckMargin = time.Second
 
-// maxDocumentErrors bounds what is told of a document: some have thousands of errors.
-const maxDocumentErrors = 50
-
 // outcome is what became of an operation: one of the first three.
 type outcome struct {
 	resp *graphql.Response
@@ -103,8 +100,7 @@ func (x *exchange) execute(ctx, lasting context.Context, op *operation) (out out
 		return outcome{err: errNoOperationName}
 	}
 	if len(errs) > 0 {
-		errs = errs[:min(len(errs), maxDocumentErrors)]
-		return outcome{resp: x.exec.DispatchError(graphql.WithOperationContext(ctx, opCtx), errs)}
+		return outcome{resp: x.exec.DispatchError(graphql.WithOperationContext(ctx, opCtx), documentErrors(errs))}
 	}
 	if refused := x.admits(op, opCtx); refused != nil {
 		return outcome{err: refused}
