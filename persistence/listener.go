@@ -42,6 +42,8 @@ type listener struct {
 	// ended. They are run's.
 	late    []string
 	settled time.Time
+	// unseen are what was told of and could not be read. They are run's.
+	unseen unseen
 
 	mu      sync.Mutex
 	changed *sync.Cond // on mu: somebody waits, or closed has changed
@@ -144,6 +146,7 @@ func (l *listener) awaitSubscribers(ctx context.Context) (context.Context, bool)
 	for len(l.subscribers)+len(l.waiting) == 0 && !l.closed {
 		l.heard = time.Time{} // what is stored now is nobody's loss
 		l.told.clear()
+		l.unseen = nil
 		l.changed.Wait()
 	}
 	l.hangUp()

@@ -125,7 +125,11 @@ func (l *listener) lookForLate(ctx context.Context, conn *pgx.Conn) error {
 
 // hear waits for the next groups and tells subscribers of them. In silence it asks whether the connection is there.
 func (l *listener) hear(ctx context.Context, conn *pgx.Conn) error {
-	waiting, cancel := context.WithTimeout(ctx, silence)
+	patience := silence
+	if len(l.unseen) > 0 {
+		patience = unseenPause
+	}
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	notification, err := conn.WaitForNotification(waiting)
 	silent := waiting.Err() != nil && ctx.Err() == nil
 	cancel() // from here on nothing is waited for
@@ -165,16 +169,20 @@ func (l *listener) advance(ctx context.Context, conn *pgx.Conn, heard time.Time)
 	return l.catchUp(ctx, conn)
 }
 
-// ask asks for the predictions of a notification and tells subscribers of them, or asks for nothing.
+// ask asks for the predictions of a notification, and for those that could not be read before, and tells subscribers of
+// them; or it asks for nothing.
 func (l *listener) ask(ctx context.Context, conn *pgx.Conn, notification *pgconn.Notification) error {
 	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
 	defer cancel()
-	if notification == nil {
-		return conn.Ping(ctx)
+	ids := l.unseen.ids()
+	if notification != nil {
+		told, err := announced(notification.Payload)
+		if err != nil { // it is not ours: anybody may notify
+			l.logger.LogAttrs(ctx, slog.LevelWarn, "odd notification", slog.Any("error", err))
+		}
+		ids = append(ids, told...)
 	}
-	ids, err := announced(notification.Payload)
-	if err != nil { // it is not ours: anybody may notify
-		l.logger.LogAttrs(ctx, slog.LevelWarn, "odd notification", slog.Any("error", err))
+	if len(ids) == 0 {
 		return conn.Ping(ctx)
 	}
 	const query = `
@@ -184,6 +192,9 @@ WHERE p.id = ANY($1)`
 	rows, err := selectPredictions(ctx, conn, query, ids)
 	if err != nil {
 		return fmt.Errorf("read predictions: %w", err)
+	}
+	if l.store.pool.distributed {
+		l.unseen = l.unseen.without(ids, rows)
 	}
 	l.tell(ctx, rows, 0)
 	return nil

@@ -217,3 +217,30 @@ func TestListenerHearsOfLongTransactions(t *testing.T) {
 		t.Error("others came")
 	}
 }
+
+// TestListenerReadsWhatBecomesVisible: of a distributed table rows may be told of before they are there.
+func TestListenerReadsWhatBecomesVisible(t *testing.T) {
+	t.Parallel()
+	store, url := setup(t)
+	persistence.SetDistributed(store)
+	sub := subscribe(t, store, persistence.PredictionFilter{})
+	_, p := record(t, store)
+	next(t, sub, 1)
+	slow, quick := begin(t, url), begin(t, url)
+	gone, id := persistence.NewPredictionID(), persistence.NewPredictionID()
+	insertAgain(t, slow, id, p.ID)
+	tellOf(t, quick, gone, id)
+	commit(t, quick)
+	_, other := record(t, store)
+	if next(t, sub, 1)[other.ID] == nil { // which was told of after the others
+		t.Error("another came")
+	}
+	commit(t, slow)
+	if next(t, sub, 1)[id] == nil {
+		t.Error("another came")
+	}
+	_, last := record(t, store)
+	if next(t, sub, 1)[last.ID] == nil {
+		t.Error("one came twice")
+	}
+}

@@ -26,7 +26,8 @@ type Subscription struct {
 }
 
 // Subscribe gives the predictions that f picks and that are stored from its return on: each once, in about the order
-// of time, without its Outputs, which its Batch has. It returns ErrUnavailable where the database cannot be listened to.
+// of time, without its Outputs, which its Batch has. Beside others it may begin with some that were stored shortly before
+// and that those have not been given either. It returns ErrUnavailable where the database cannot be listened to.
 func (s *Store) Subscribe(ctx context.Context, f PredictionFilter) (*Subscription, error) {
 	sub := &Subscription{filter: f, more: make(chan struct{}, 1), room: make(chan struct{}, 1)}
 	sub.leave = func() { s.listener.leave(sub) }
