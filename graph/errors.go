@@ -131,6 +131,7 @@ func PresentError(logger *slog.Logger) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		presented := present(ctx, err)
 		atField(ctx, presented)
+		atVariable(ctx, presented)
 		presented.Message = shorten(presented.Message)
 		return presented
 	}
@@ -152,6 +153,25 @@ func atField(ctx context.Context, e *gqlerror.Error) {
 	e.Path = e.Path[:end]
 	if position := field.Field.Position; position != nil && len(e.Locations) == 0 {
 		e.Locations = []gqlerror.Location{{Line: position.Line, Column: position.Column}}
+	}
+}
+
+// atVariable puts the error of a variable at its definition. gqlparser tells in the path which one it was, where a path leads
+// through the answer, which has nothing of it; people see the message alone.
+func atVariable(ctx context.Context, e *gqlerror.Error) {
+	if len(e.Path) < 2 || e.Path[0] != ast.PathName("variable") || graphql.GetFieldContext(ctx) != nil ||
+		!graphql.HasOperationContext(ctx) {
+		return
+	}
+	name, _ := e.Path[1].(ast.PathName)
+	operation := graphql.GetOperationContext(ctx).Operation
+	if operation == nil {
+		return
+	}
+	e.Message = "Variable $" + e.Path[1:].String() + ": " + e.Message
+	e.Path = nil
+	if variable := operation.VariableDefinitions.ForName(string(name)); variable != nil && variable.Position != nil {
+		e.Locations = []gqlerror.Location{{Line: variable.Position.Line, Column: variable.Position.Column}}
 	}
 }
 

@@ -3,6 +3,7 @@ package graph_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -214,7 +215,7 @@ func TestErrorsOfArguments(t *testing.T) {
 		`{ predictions(filter: {createdAt: {from: "today"}}) { totalCount } }`:                               "predictions BAD_USER_INPUT filter.createdAt.from: ",
 		`query ($d: DateTime = "x") { list: inputs(filter: {createdAt: {until: $d}}) { totalCount } }`:       "list BAD_USER_INPUT filter.createdAt.until: ",
 		`query ($top: Int = 5) { predictions(first: 1) { nodes { id classes(top: $top) { name } } } }`:       "predictions.nodes[0].classes GRAPHQL_VALIDATION_FAILED top: it cannot be null",
-		`query ($o: PredictionOrder = OLDEST) { predictions(orderBy: $o) { totalCount } }`:                   "predictions GRAPHQL_VALIDATION_FAILED orderBy: ",
+		`query ($o: PredictionOrder = OLDEST) { predictions(orderBy: $o) { totalCount } }`:                   "predictions GRAPHQL_VALIDATION_FAILED orderBy: it cannot be null",
 		`query ($size: Int = 64) { inputs(first: 1) { nodes { image { small: thumbnail(size: $size) } } } }`: "inputs.nodes[0].image.small GRAPHQL_VALIDATION_FAILED size: it cannot be null",
 	} {
 		a := b.do(t, query, map[string]any{"top": nil, "o": nil, "size": nil})
@@ -225,6 +226,34 @@ func TestErrorsOfArguments(t *testing.T) {
 		err := a.Errors[0]
 		if got := err.Path.String() + " " + a.codes() + " " + err.Message; !strings.HasPrefix(got, want) || len(err.Locations) != 1 {
 			t.Errorf("%s: %s (%v), want %s", query, got, err.Locations, want)
+		}
+	}
+}
+
+// TestErrorsOfVariables say which variable it was, and where it stands: a path would lead through an answer.
+func TestErrorsOfVariables(t *testing.T) {
+	b := setup(t, graph.Options{})
+	const query = "query ($n: Int,\n $ids: [ID!]!, $f: PredictionFilter) {\n" +
+		" predictions(first: $n, filter: $f) { totalCount } nodes(ids: $ids) { id } }"
+	for values, want := range map[string]string{
+		`{}`:                                      "2:2 Variable $ids: must be defined",
+		`{"ids":null}`:                            "2:2 Variable $ids: cannot be null",
+		`{"ids":["x",null]}`:                      "2:2 Variable $ids[1]: cannot be null",
+		`{"ids":[],"n":"1"}`:                      "1:8 Variable $n: this is no Int",
+		`{"ids":[],"n":true}`:                     "1:8 Variable $n: cannot use bool as Int",
+		`{"ids":[],"f":{"confidence":{"x":1}}}`:   "2:16 Variable $f.confidence.x: unknown field",
+		`{"ids":[],"f":{"source":["request"]}}`:   "2:16 Variable $f.source[0]: this is no value of PredictionSource",
+		`{"ids":[],"f":{"source":["REQUEST",1]}}`: "2:16 Variable $f.source[1]: ",
+	} {
+		a := b.do(t, query, readVariables(t, values))
+		if len(a.Errors) != 1 || len(a.Errors[0].Locations) != 1 {
+			t.Errorf("%s: %v", values, a)
+			continue
+		}
+		err := a.Errors[0]
+		got := fmt.Sprintf("%d:%d %s", err.Locations[0].Line, err.Locations[0].Column, err.Message)
+		if !strings.HasPrefix(got, want) || err.Path != nil || !onlyCode(a, graph.CodeValidationFailed) {
+			t.Errorf("%s: %s, path %v, want %s", values, got, err.Path, want)
 		}
 	}
 }

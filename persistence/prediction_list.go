@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -45,6 +46,9 @@ func (o PredictionOrder) MarshalGQL(w io.Writer) { _, _ = io.WriteString(w, strc
 
 // UnmarshalGQL reads the order from a GraphQL enum value.
 func (o *PredictionOrder) UnmarshalGQL(v any) error {
+	if v == nil { // a variable with a default may be null
+		return errors.New("it cannot be null")
+	}
 	name, _ := v.(string)
 	switch order := PredictionOrder(name); order {
 	case OrderNewest, OrderOldest, OrderLeastConfident, OrderMostConfident:
