@@ -139,6 +139,9 @@ func (c *connection) receive(ctx context.Context, m *message) (context.Context, 
 	case typePong:
 		return ctx, nil
 	case typeComplete:
+		if m.ID == "" {
+			return ctx, errInvalidMessage
+		}
 		c.cancel(m.ID)
 		return ctx, nil
 	case typeSubscribe:

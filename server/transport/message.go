@@ -1,11 +1,13 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/json"
 	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -67,20 +69,37 @@ func alreadyExists(id string) *closeError {
 
 // message is what a client sends.
 type message struct {
-	ID      string          `json:"id"`
-	Type    string          `json:"type"`
-	Payload json.RawMessage `json:"payload"`
+	ID, Type string
+	Payload  json.RawMessage
 }
 
 func parseMessage(text []byte) (*message, error) {
 	m := new(message)
-	if !utf8.Valid(text) || json.Unmarshal(text, m) != nil {
+	read := func(d *jsontext.Decoder) error {
+		return readObject(d, func(name string) error { return m.readMember(d, name) })
+	}
+	if !utf8.Valid(text) || readText(text, read) != nil {
 		return nil, errInvalidMessage
 	}
 	if _, err := m.object(); err != nil && m.Type != typeSubscribe {
 		return nil, err
 	}
 	return m, nil
+}
+
+// readMember reads a member; others than these are ignored, and so are these in another case.
+func (m *message) readMember(d *jsontext.Decoder, name string) error {
+	switch name {
+	case "id":
+		return readString(d, name, &m.ID)
+	case "type":
+		return readString(d, name, &m.Type)
+	case "payload":
+		payload, err := d.ReadValue()
+		m.Payload = json.RawMessage(bytes.Clone(payload))
+		return err
+	}
+	return d.SkipValue()
 }
 
 // object is the payload; nil where there is none.
