@@ -118,15 +118,17 @@ func or(first, second error) error {
 
 // withByteRange is the request with its Range as net/http reads it: without one of another unit than bytes, which is to be
 // ignored, and with the unit in lower case, which it may not be (RFC 9110, sections 14.1 and 14.2). net/http refuses both.
+// The last none of the bytes are ignored too: net/http answers them with a Content-Range that ends before it begins.
 func withByteRange(r *http.Request) *http.Request {
 	asked := r.Header.Get("Range")
 	unit, ranges, hasUnit := strings.Cut(asked, "=")
-	if asked == "" || hasUnit && unit == "bytes" {
+	nothing := strings.Trim(ranges, " \t,") == "-0"
+	if asked == "" || hasUnit && unit == "bytes" && !nothing {
 		return r
 	}
 	r = r.Clone(r.Context())
 	r.Header.Del("Range")
-	if hasUnit && strings.EqualFold(unit, "bytes") {
+	if hasUnit && strings.EqualFold(unit, "bytes") && !nothing {
 		r.Header.Set("Range", "bytes="+ranges)
 	}
 	return r

@@ -89,6 +89,7 @@ func TestImage(t *testing.T) {
 		"head, of pages":      {"HEAD", "Range", "pages=2-4", 200, 0, 10},
 		"range of no unit":    {"GET", "Range", "2-4", 200, 1, 10},
 		"range of nothing":    {"GET", "Range", "bytes", 200, 1, 10},
+		"range of no bytes":   {"GET", "Range", "bytes=-0", 200, 1, 10},
 		"range beyond":        {"GET", "Range", "bytes=20-", 416, 1, -1},
 		"same":                {"GET", "If-None-Match", etag, 304, 0, -1},
 		"same, weak, in list": {"GET", "If-None-Match", `"x", W/` + etag, 304, 0, -1},
