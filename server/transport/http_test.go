@@ -182,21 +182,22 @@ func TestMethodsAndMediaTypes(t *testing.T) {
 		status              int
 		allow               string
 	}{
-		"json":            {http.MethodPost, "application/json", 200, ""},
-		"charset":         {http.MethodPost, `application/json; charset="UTF-8"`, 200, ""},
-		"capitals":        {http.MethodPost, "Application/JSON", 200, ""},
-		"other charset":   {http.MethodPost, "application/json; charset=utf-16", 415, ""},
-		"text":            {http.MethodPost, "text/plain", 415, ""},
-		"urlencoded":      {http.MethodPost, "application/x-www-form-urlencoded", 415, ""},
-		"none":            {http.MethodPost, "", 415, ""},
-		"odd":             {http.MethodPost, ";;", 415, ""},
-		"odd parameters":  {http.MethodPost, "application/json; charset", 415, ""},
-		"graphql":         {http.MethodPost, "application/graphql", 415, ""},
-		"PUT":             {http.MethodPut, "application/json", 405, "GET, POST, OPTIONS"},
-		"DELETE":          {http.MethodDelete, "", 405, "GET, POST, OPTIONS"},
-		"HEAD":            {http.MethodHead, "", 405, "GET, POST, OPTIONS"},
-		"OPTIONS":         {http.MethodOptions, "", 204, "GET, POST, OPTIONS"},
-		"GET without one": {http.MethodGet, "", 400, ""},
+		"json":               {http.MethodPost, "application/json", 200, ""},
+		"charset":            {http.MethodPost, `application/json; charset="UTF-8"`, 200, ""},
+		"charset, no hyphen": {http.MethodPost, "application/json; charset=UTF8", 200, ""},
+		"capitals":           {http.MethodPost, "Application/JSON", 200, ""},
+		"other charset":      {http.MethodPost, "application/json; charset=utf-16", 415, ""},
+		"text":               {http.MethodPost, "text/plain", 415, ""},
+		"urlencoded":         {http.MethodPost, "application/x-www-form-urlencoded", 415, ""},
+		"none":               {http.MethodPost, "", 415, ""},
+		"odd":                {http.MethodPost, ";;", 415, ""},
+		"odd parameters":     {http.MethodPost, "application/json; charset", 415, ""},
+		"graphql":            {http.MethodPost, "application/graphql", 415, ""},
+		"PUT":                {http.MethodPut, "application/json", 405, "GET, POST, OPTIONS"},
+		"DELETE":             {http.MethodDelete, "", 405, "GET, POST, OPTIONS"},
+		"HEAD":               {http.MethodHead, "", 405, "GET, POST, OPTIONS"},
+		"OPTIONS":            {http.MethodOptions, "", 204, "GET, POST, OPTIONS"},
+		"GET without one":    {http.MethodGet, "", 400, ""},
 	} {
 		r := query("{ok}")
 		r.Method = row.method

@@ -150,7 +150,9 @@ func mediaParams(r *http.Request) (params map[string]string, err error) {
 	return params, nil
 }
 
+// utf8Charset reports whether the parameters name no other charset than UTF-8, whose name some clients write without the
+// hyphen, as the Encoding Standard's labels let them.
 func utf8Charset(params map[string]string) bool {
 	charset, given := params["charset"]
-	return !given || strings.EqualFold(charset, "utf-8")
+	return !given || strings.EqualFold(charset, "utf-8") || strings.EqualFold(charset, "utf8")
 }
