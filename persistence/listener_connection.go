@@ -25,6 +25,8 @@ const (
 	lateTimeout = 5 * time.Minute
 	// catchUpRows is how many rows are read at a time of what was stored meanwhile.
 	catchUpRows = 500
+	// beginRows is how many IDs are.
+	beginRows = 10_000
 )
 
 // errPooled says why nothing would be heard.
@@ -204,22 +206,32 @@ WHERE p.id = ANY($1)`
 func (l *listener) begin(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
 	defer cancel()
+	// Without a bound a database that knows nothing of the table yet might read all of it.
 	const query = `
 SELECT p.id
 FROM predictions p
-WHERE p.source = ANY($1)
-  AND p.id > $2`
+WHERE p.source = $1
+  AND p.id > $2
+ORDER BY p.id
+LIMIT $3`
 	from := time.Now()
-	rows, err := conn.Query(ctx, query, allSources, firstUUID(from.Add(-l.margin)))
-	if err == nil {
-		var id PredictionID
-		_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
-			l.told.add(id, from)
-			return nil
-		})
-	}
-	if err != nil {
-		return fmt.Errorf("look for what is there: %w", err)
+	for _, source := range allSources {
+		id := PredictionID(firstUUID(from.Add(-l.margin)))
+		for more := true; more; {
+			n := 0
+			rows, err := conn.Query(ctx, query, source, id, beginRows)
+			if err == nil {
+				_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
+					l.told.add(id, from)
+					n++
+					return nil
+				})
+			}
+			if err != nil {
+				return fmt.Errorf("look for what is there: %w", err)
+			}
+			more = n == beginRows
+		}
 	}
 	l.heard = from
 	return nil
