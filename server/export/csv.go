@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // csv writes what RFC 4180 says, with a header line. NULL is nothing, and an empty text is "", as PostgreSQL's COPY has
@@ -62,9 +64,14 @@ func (c *csv) encode(r row, image []byte) error {
 func (c *csv) close() error { return nil }
 
 // inert puts an apostrophe before a filename that a spreadsheet would take for a formula: strangers choose it, and CSV is
-// what people open in one. The other formats have it as it was sent.
+// what people open in one. Blanks before it are no protection, and fullwidth signs none in some languages. The other
+// formats have it as it was sent.
 func inert(filename *string) *string {
-	if filename == nil || *filename == "" || !strings.ContainsRune("=+-@\t\r", rune((*filename)[0])) {
+	if filename == nil || *filename == "" {
+		return filename
+	}
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(*filename, unicode.IsSpace))
+	if !strings.ContainsRune("\t\r", rune((*filename)[0])) && !strings.ContainsRune("=+-@＝＋－＠", first) {
 		return filename
 	}
 	safe := "'" + *filename

@@ -213,7 +213,8 @@ func fieldOf(value any) string {
 func TestInertFilenames(t *testing.T) {
 	for filename, want := range map[string]string{
 		"=1": "'=1", "+1": "'+1", "-1.png": "'-1.png", "@2x.png": "'@2x.png", "\t=1": "'\t=1", "\r=1": "'\n=1",
-		"a=1": "a=1", "": "", "'": "'", " ": " ", "数": "数",
+		" =1": "' =1", "\u00a0\t-1": "'\u00a0\t-1", "＝1": "'＝1", "＠a": "'＠a",
+		"a=1": "a=1", " a": " a", "": "", "'": "'", " ": " ", "数": "数",
 	} {
 		rows := stored()[:1]
 		rows[0].Input.Filename = &filename
