@@ -14,6 +14,7 @@ type Gate struct {
 
 	mu         sync.Mutex // guards what follows
 	operations int
+	reading    int // operations that are inside, whose requests are still coming
 	bytes      int64
 	closed     bool
 	idle       chan struct{} // is closed when the gate is closed and no operation is left
@@ -74,10 +75,11 @@ func (g *Gate) Reserve(bytes int64) (release func(), err error) {
 func (g *Gate) InFlight() (operations int, bytes int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.operations, g.bytes
+	return g.operations + g.reading, g.bytes
 }
 
-// enter lets an operation in, or refuses it as OVERLOADED.
+// enter lets an operation in whose request is to be read, or refuses it as OVERLOADED. It takes no place until it
+// starts: a thousand clients who send nothing after their headers would keep out everybody else.
 func (g *Gate) enter() (*permit, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -87,23 +89,27 @@ func (g *Gate) enter() (*permit, error) {
 	if g.operations >= g.maxOperations {
 		return nil, errTooManyOperations
 	}
-	g.operations++
+	g.reading++
 	p := &permit{gate: g}
 	p.holders.Store(1)
 	return p, nil
 }
 
-func (g *Gate) leave(bytes int64) {
+func (g *Gate) leave(p *permit) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.operations--
-	g.bytes -= bytes
+	if p.started {
+		g.operations--
+	} else {
+		g.reading--
+	}
+	g.bytes -= p.bytes.Load()
 	g.signalIdle()
 }
 
 // signalIdle wakes Wait; g.mu must be held.
 func (g *Gate) signalIdle() {
-	if g.closed && g.operations == 0 {
+	if g.closed && g.operations+g.reading == 0 {
 		close(g.idle)
 	}
 }
@@ -134,6 +140,20 @@ type permit struct {
 	gate    *Gate
 	holders atomic.Int32
 	bytes   atomic.Int64
+	started bool // guarded by the gate's mu
+}
+
+// start gives the operation its place, or refuses it as OVERLOADED. It is called once, when the request has been read.
+func (p *permit) start() error {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	if p.gate.operations >= p.gate.maxOperations {
+		return errTooManyOperations
+	}
+	p.gate.reading--
+	p.gate.operations++
+	p.started = true
+	return nil
 }
 
 // reserve takes least bytes of the gate's budget, and up to most where there is room, until the permit is released.
@@ -148,6 +168,6 @@ func (p *permit) hold() { p.holders.Add(1) }
 // release gives the place back when the last holder calls it.
 func (p *permit) release() {
 	if p.holders.Add(-1) == 0 {
-		p.gate.leave(p.bytes.Load())
+		p.gate.leave(p)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,79 @@ func TestGateRefusesAtOnce(t *testing.T) {
 	}
 	if resp, _ := b.do(t, query("{ok}")); resp.StatusCode != 200 {
 		t.Error(resp.StatusCode)
+	}
+}
+
+// heldBody is a request's body whose end comes when it is told.
+type heldBody struct {
+	text       io.Reader
+	read, goOn chan struct{}
+	once       sync.Once
+}
+
+func holdBody(r *http.Request) *heldBody {
+	b := &heldBody{text: r.Body, read: make(chan struct{}), goOn: make(chan struct{})}
+	r.Body = io.NopCloser(b)
+	return b
+}
+
+func (b *heldBody) Read(p []byte) (int, error) {
+	b.once.Do(func() { close(b.read) })
+	<-b.goOn
+	return b.text.Read(p)
+}
+
+// TestBodiesThatDoNotCome take no place from others, but find one when they have come, or are refused, and are waited for.
+func TestBodiesThatDoNotCome(t *testing.T) {
+	b := setup(t, func(o *transport.Options) { o.Gate = transport.NewGate(1, 10_000) })
+	statuses := make(chan int)
+	begin := func(r *http.Request) {
+		go func() {
+			w := httptest.NewRecorder()
+			b.handler.ServeHTTP(w, r)
+			statuses <- w.Code
+		}()
+	}
+	var bodies []*heldBody
+	for range 3 {
+		r := query("{ok}")
+		bodies = append(bodies, holdBody(r))
+		begin(r)
+		select {
+		case <-bodies[len(bodies)-1].read:
+		case status := <-statuses:
+			t.Fatalf("kept out by a body that does not come: %d", status)
+		}
+	}
+	if resp, a := b.do(t, query("{ok}")); resp.StatusCode != 200 {
+		t.Errorf("beside bodies that do not come: %d %v", resp.StatusCode, a.Errors)
+	}
+	close(bodies[0].goOn)
+	if status := <-statuses; status != 200 {
+		t.Errorf("a body that has come: %d", status)
+	}
+	begin(query("{stuck}"))
+	<-b.fields.entered
+	close(bodies[1].goOn)
+	if status := <-statuses; status != 503 {
+		t.Errorf("a body that has come when there is no place: %d", status)
+	}
+	close(b.fields.release)
+	if status := <-statuses; status != 200 {
+		t.Errorf("the operation that had the place: %d", status)
+	}
+	b.gate.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if operations, _ := b.gate.InFlight(); operations != 1 || b.gate.Wait(ended) == nil {
+		t.Errorf("%d in flight, which a closed gate does not wait for", operations)
+	}
+	close(bodies[2].goOn)
+	if status := <-statuses; status != 200 {
+		t.Errorf("one that was inside when the gate was closed: %d", status)
+	}
+	if err := b.gate.Wait(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -38,6 +38,9 @@ func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) out
 	if _, ok := x.permit.reserve(bytes, bytes); !ok {
 		return outcome{err: errTooManyBytes}
 	}
+	if err = x.permit.start(); err != nil {
+		return outcome{err: err}
+	}
 	return x.run(ctx, x.began.Add(x.options.Timeout), op)
 }
 

@@ -157,6 +157,9 @@ func (x *exchange) readAndRun(deadline time.Time, read reader) outcome {
 		return outcome{err: err}
 	}
 	_ = conn.SetReadDeadline(time.Time{})
+	if err := x.permit.start(); err != nil {
+		return outcome{err: err}
+	}
 	ctx := x.r.Context()
 	if wanted.events != noEvents {
 		ctx = x.takeEvents()
