@@ -10,9 +10,11 @@ const (
 	// grant is how many bytes of the gate's budget a body takes at a time, so that it does not ask for each that it reads.
 	grant = 64 << 10
 
-	// firstBuffer and largestFirstBuffer bound what is allocated on the word of a header, before any byte has come.
+	// firstBuffer and largestFirstBuffer bound what is allocated on the word of a header, before any byte has come; then
+	// as many times what has come as growFirst says.
 	firstBuffer        = 512
-	largestFirstBuffer = 1 << 20
+	largestFirstBuffer = 64 << 10
+	growFirst          = 16
 )
 
 // body is a request's body, bounded by a limit and by the gate's budget.
@@ -50,20 +52,40 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readBounded reads r to its end into one buffer, which doubles until it has room for hint bytes, and then again. Where
+// takeRoom takes what is missing of the gate's budget for n bytes more. They count when there is memory for them, not
+// when they come: many clients may announce what they do not send.
+func (b *body) takeRoom(n int64) bool {
+	missing := n - b.granted
+	if missing <= 0 {
+		return true
+	}
+	more, enough := b.permit.reserve(missing, missing)
+	b.granted += more
+	return enough
+}
+
+// readBounded reads b to its end into one buffer, which grows until it has room for hint bytes, and then doubles. Where
 // more than limit bytes come it keeps none, reads the rest away and reports false.
-func readBounded(r io.Reader, hint, limit int64) (data []byte, ok bool, err error) {
+func readBounded(b *body, hint, limit int64) (data []byte, ok bool, err error) {
 	// One byte more than is wanted, so that the end is seen before the buffer has to grow.
-	data = make([]byte, 0, min(max(hint, firstBuffer), largestFirstBuffer, limit)+1)
+	first := min(max(hint, firstBuffer), largestFirstBuffer, limit) + 1
+	if !b.takeRoom(first) {
+		return nil, false, errTooManyBytes
+	}
+	data = make([]byte, 0, first)
 	for {
 		if len(data) == cap(data) {
-			data = slices.Grow(data, growth(int64(len(data)), hint))
+			more := growth(int64(len(data)), hint)
+			if !b.takeRoom(more) {
+				return nil, false, errTooManyBytes
+			}
+			data = slices.Grow(data, int(more))
 		}
-		n, err := r.Read(data[len(data):cap(data)])
+		n, err := b.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		switch {
 		case int64(len(data)) > limit:
-			_, err = io.Copy(io.Discard, r)
+			_, err = io.Copy(io.Discard, b)
 			return nil, false, err
 		case err == io.EOF:
 			return data, true, nil
@@ -73,10 +95,11 @@ func readBounded(r io.Reader, hint, limit int64) (data []byte, ok bool, err erro
 	}
 }
 
-// growth is how much larger a full buffer becomes: twice as large, but no larger than is expected.
-func growth(full, expected int64) int {
+// growth is how much larger a full buffer becomes: many times as large, but no larger than is expected, and beyond that
+// twice as large.
+func growth(full, expected int64) int64 {
 	if full <= expected {
-		return int(min(full, expected+1-full))
+		return min(full*(growFirst-1), expected+1-full)
 	}
-	return int(full)
+	return full
 }

@@ -111,6 +111,44 @@ func TestBodiesThatDoNotCome(t *testing.T) {
 	}
 }
 
+// TestAnnouncedBodies: what is announced and does not come takes little of the budget, and no memory beside it.
+func TestAnnouncedBodies(t *testing.T) {
+	const announced, most = 2 << 20, 64<<10 + 1
+	b := setup(t, func(o *transport.Options) {
+		o.Gate, o.MaxDocumentBytes = transport.NewGate(1, 2*announced), announced
+	})
+	statuses := make(chan int)
+	var bodies []*heldBody
+	for range 8 {
+		r := query("{ok}")
+		r.ContentLength = announced
+		body := holdBody(r)
+		bodies = append(bodies, body)
+		go func() {
+			w := httptest.NewRecorder()
+			b.handler.ServeHTTP(w, r)
+			statuses <- w.Code
+		}()
+		<-body.read
+	}
+	if _, bytes := b.gate.InFlight(); bytes != int64(len(bodies)*most) {
+		t.Errorf("%d bytes in flight, want %d", bytes, len(bodies)*most)
+	}
+	large := query("{ok # " + strings.Repeat("x", announced/2) + "\n}")
+	if resp, a := b.do(t, large); resp.StatusCode != 200 {
+		t.Errorf("one that comes beside them: %d %v", resp.StatusCode, a.Errors)
+	}
+	for _, body := range bodies {
+		close(body.goOn)
+		if status := <-statuses; status != 200 { // a real body ends with an error where it is short
+			t.Errorf("%d", status)
+		}
+	}
+	if _, bytes := b.gate.InFlight(); bytes != 0 {
+		t.Errorf("%d bytes were not given back", bytes)
+	}
+}
+
 func TestGateBoundsBytes(t *testing.T) {
 	content := strings.Repeat("x", 2000)
 	parts := []part{field("operations", oneFile), field("map", `{}`), file("a", content)}
