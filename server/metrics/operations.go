@@ -30,7 +30,7 @@ func newOperations() *operations {
 	return &operations{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sibyl_graphql_operations_total",
-			Help: "GraphQL operations that were answered, by extensions.code of the first error; none: OK.",
+			Help: "GraphQL operations that were answered, by extensions.code of the first error; none: OK; their client had gone: CANCELLED.",
 		}, []string{"type", "operation", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "sibyl_graphql_operation_duration_seconds",

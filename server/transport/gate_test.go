@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sibyl/graph"
 	"sibyl/server/transport"
 )
 
@@ -238,14 +239,21 @@ func TestStuckOperation(t *testing.T) {
 	})
 }
 
+// TestClientGoesAway: its operation ends, and is not seen as one that took too long.
 func TestClientGoesAway(t *testing.T) {
-	b := setup(t)
+	var seen graph.Code
+	b := setup(t, func(o *transport.Options) {
+		o.Observe = func(o transport.Observation) { seen = o.Code }
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-b.fields.entered
 		cancel()
 	}()
 	b.do(t, query("{slow}").WithContext(ctx)) // returns because the operation's context has ended
+	if seen != transport.Cancelled {
+		t.Errorf("seen as %q", seen)
+	}
 }
 
 // slowBody is a connection whose deadline passes before the body has come.

@@ -47,6 +47,7 @@ func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) out
 // run runs the operation until the deadline, or until ctx ends; of a subscription only the beginning. An operation that
 // heeds neither is left behind with its place in the gate, and its client answered.
 func (x *exchange) run(ctx context.Context, deadline time.Time, op *operation) outcome {
+	defer func() { x.gone = ctx.Err() != nil && context.Cause(ctx) == context.Canceled }()
 	bounded, cancel := context.WithDeadline(x.timing.into(ctx), deadline)
 	defer cancel()
 	done := make(chan outcome, 1)

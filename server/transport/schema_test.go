@@ -207,7 +207,7 @@ func present(ctx context.Context, err error) *gqlerror.Error {
 	presented := graphql.DefaultErrorPresenter(ctx, err)
 	if known := (*graph.Error)(nil); errors.As(err, &known) {
 		presented.Extensions = map[string]any{"code": known.Code}
-	} else if errors.Is(err, context.DeadlineExceeded) {
+	} else if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		presented.Extensions = map[string]any{"code": graph.CodeDeadlineExceeded}
 	} else if presented.Extensions["code"] == nil {
 		presented.Message = "internal server error"

@@ -64,12 +64,15 @@ func New(o Options) []graphql.Transport {
 type Observation struct {
 	// Type is `query`, `mutation` or `subscription`, and Name the operation's as the document has it; both are empty where none was found.
 	Type, Name string
-	// Code is the `extensions.code` of the answer's first error; empty: there is none.
+	// Code is the `extensions.code` of the answer's first error, or Cancelled; empty: there is none.
 	Code graph.Code
 	// Duration is the time from the end of the request's headers to the last byte of the answer, and where that is a
 	// stream, to its beginning.
 	Duration time.Duration
 }
+
+// Cancelled is the Code of an operation that was stopped as its client had gone, or wanted it no more: nobody was told one.
+const Cancelled graph.Code = "CANCELLED"
 
 // An operation is what a request asks for.
 type operation struct {
@@ -98,7 +101,9 @@ type exchange struct {
 	// began is when the request's headers had been read.
 	began time.Time
 	// seen is what is known of the request so far.
-	seen   Observation
+	seen Observation
+	// gone tells that its client had, when the operation had run.
+	gone   bool
 	timing ServerTiming
 	// admit lets a subscription begin, whose answers will be many; nil where there can be one only.
 	admit func(*graphql.OperationContext) error
@@ -131,6 +136,9 @@ func (o *Options) mayAsk(ctx context.Context, remoteAddr string) error {
 // observe tells of what has become of the request; of a subscription, whether it has begun.
 func (x *exchange) observe() {
 	x.seen.Duration = time.Since(x.began)
+	if x.gone && x.seen.Code == graph.CodeDeadlineExceeded {
+		x.seen.Code = Cancelled
+	}
 	x.options.Observe(x.seen)
 }
 
