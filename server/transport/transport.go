@@ -136,7 +136,7 @@ func (o *Options) mayAsk(ctx context.Context, remoteAddr string) error {
 // observe tells of what has become of the request; of a subscription, whether it has begun.
 func (x *exchange) observe() {
 	x.seen.Duration = time.Since(x.began)
-	if x.gone && x.seen.Code == graph.CodeDeadlineExceeded {
+	if stopped := x.seen.Code == graph.CodeDeadlineExceeded || x.seen.Code == graph.CodeOverloaded; stopped && x.gone {
 		x.seen.Code = Cancelled
 	}
 	x.options.Observe(x.seen)
