@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"sibyl/persistence"
@@ -91,9 +92,7 @@ func (r *Resolver) subscribe(ctx context.Context, next graphql.OperationHandler)
 	op := graphql.GetOperationContext(ctx)
 	// Validation leaves through a field that is there twice, and one that is skipped.
 	if len(graphql.CollectFields(op, op.Operation.SelectionSet, []string{"Subscription"})) != 1 {
-		return graphql.OneShot(refusal(&Error{
-			Code: CodeValidationFailed, Message: "A subscription must select exactly one field.",
-		}))
+		return graphql.OneShot(refusal(op.Operation, CodeValidationFailed, "A subscription must select exactly one field."))
 	}
 	stream, ok := ctx.Value(streamKey{}).(*Stream)
 	if !ok {
@@ -126,9 +125,11 @@ func (r *Resolver) end(ctx context.Context, s *Stream) *graphql.Response {
 	return &graphql.Response{Errors: gqlerror.List{PresentError(r.options.Logger)(ctx, *err)}}
 }
 
-// refusal is an answer without data.
-func refusal(err *Error) *graphql.Response {
-	return &graphql.Response{Errors: gqlerror.List{{
-		Message: err.Message, Extensions: map[string]any{"code": err.Code},
-	}}}
+// refusal is an answer without data to an operation.
+func refusal(operation *ast.OperationDefinition, code Code, message string) *graphql.Response {
+	err := &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
+	if at := operation.Position; at != nil {
+		err.Locations = []gqlerror.Location{{Line: at.Line, Column: at.Column}}
+	}
+	return &graphql.Response{Errors: gqlerror.List{err}}
 }

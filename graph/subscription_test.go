@@ -128,8 +128,8 @@ func TestPredictionAddedRefuses(t *testing.T) {
 		`subscription { __typename }`:                                               graph.CodeValidationFailed,
 		`subscription { predictionAdded(filter: {confidence: {gte: "x"}}) { id } }`: graph.CodeValidationFailed,
 	} {
-		if a := b.do(t, document, nil); a.codes() != string(code) {
-			t.Errorf("%s: %v", document, a.Errors)
+		if a := b.do(t, document, nil); a.codes() != string(code) || len(a.Errors[0].Locations) == 0 {
+			t.Errorf("%s: %+v", document, a.Errors)
 		}
 	}
 	b.store.Close()
