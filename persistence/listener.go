@@ -38,8 +38,8 @@ type listener struct {
 	heard time.Time
 	// told are the predictions that have been handed to subscribers. They are run's.
 	told *recent
-	// late are the transactions that had written before others could find this listener, which was settled, and have not
-	// ended. They are run's.
+	// late are the transactions that had written before others could find this listener and have not ended; they were
+	// first looked for when it settled. Both are run's.
 	late    []string
 	settled time.Time
 	// unseen are what was told of and could not be read. They are run's.
