@@ -52,10 +52,17 @@ func commit(t *testing.T, tx pgx.Tx) {
 	}
 }
 
-// endListeners ends the sessions that listen, and returns when they are gone.
+// endListeners ends the sessions that listen, when there is one, and returns when they are gone.
 func endListeners(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `SELECT pg_terminate_backend(l.pid, 60000) FROM (`+listeners+`) l`)
-	return err
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for {
+		tag, err := conn.Exec(ctx, `SELECT pg_terminate_backend(l.pid, 60000) FROM (`+listeners+`) l`)
+		if err != nil || tag.RowsAffected() > 0 {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // TestListenerGivesNothingOlder: what was there before the first subscriber came is not given when the connection is lost.
@@ -198,6 +205,34 @@ SELECT EXISTS (
 	_, last := record(t, writer)
 	if next(t, sub, 1)[last.ID] == nil {
 		t.Error("one came twice")
+	}
+}
+
+// TestListenerWaitsForWhoHasLooked holds up a transaction that found no listener until there is one.
+func TestListenerWaitsForWhoHasLooked(t *testing.T) {
+	t.Parallel()
+	store, url := setup(t)
+	conn := connect(t, url)
+	sub := subscribe(t, store, persistence.PredictionFilter{})
+	_, p := record(t, store)
+	next(t, sub, 1)
+	tx := begin(t, url)
+	id := persistence.NewPredictionID()
+	insertAgain(t, tx, id, p.ID)
+	if err := endListeners(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	tellOf(t, tx, id)
+	eventually(t, "a listener", func() (there bool) {
+		if err := conn.QueryRow(t.Context(), `SELECT EXISTS (`+listeners+`)`).Scan(&there); err != nil {
+			t.Fatal(err)
+		}
+		return there
+	})
+	time.Sleep(200 * time.Millisecond) // in which it would read what was stored
+	commit(t, tx)
+	if next(t, sub, 1)[id] == nil {
+		t.Error("something else came")
 	}
 }
 

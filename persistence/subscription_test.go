@@ -208,20 +208,6 @@ SELECT pid
 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'sibyl listener'`
 
-// cutListeners ends the sessions that listen, when there is one.
-func cutListeners(t *testing.T, conn *pgx.Conn) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	for cut := int64(0); cut == 0; time.Sleep(time.Millisecond) {
-		tag, err := conn.Exec(ctx, `SELECT pg_terminate_backend(l.pid) FROM (`+listeners+`) l`)
-		if err != nil {
-			t.Fatal(err)
-		}
-		cut = tag.RowsAffected()
-	}
-}
-
 // TestListenerLosesNothing cuts its connection again and again while predictions are stored on another replica.
 func TestListenerLosesNothing(t *testing.T) {
 	t.Parallel()
@@ -262,7 +248,9 @@ func TestListenerLosesNothing(t *testing.T) {
 	conn := connect(t, url)
 	for range 4 {
 		take(50)
-		cutListeners(t, conn)
+		if err := endListeners(t.Context(), conn); err != nil {
+			t.Fatal(err)
+		}
 		take(50)
 	}
 	close(stop)
@@ -277,51 +265,6 @@ func TestListenerLosesNothing(t *testing.T) {
 	_, last := record(t, writer)
 	if next(t, sub, 1)[last.ID] == nil {
 		t.Error("one came twice")
-	}
-}
-
-// TestListenerWaitsForWhoHasLooked holds up a transaction that found no listener until there is one.
-func TestListenerWaitsForWhoHasLooked(t *testing.T) {
-	t.Parallel()
-	store, url := setup(t)
-	sub := subscribe(t, store, persistence.PredictionFilter{})
-	_, p := record(t, store)
-	next(t, sub, 1)
-	writer, conn := connect(t, url), connect(t, url)
-	tx, err := writer.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	const again = `
-INSERT INTO predictions (id, input_id, created_at, model, version, source, outputs, decode_microseconds,
-  queue_microseconds, inference_microseconds)
-SELECT $1, p.input_id, now(), p.model, p.version, p.source, p.outputs, 1, 1, 1
-FROM predictions p
-WHERE p.id = $2`
-	id := persistence.NewPredictionID()
-	if _, err := tx.Exec(t.Context(), again, id, p.ID); err != nil {
-		t.Fatal(err)
-	}
-	cutListeners(t, conn)
-	count := func() (n int) {
-		if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM (`+listeners+`) l`).Scan(&n); err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	for count() > 0 {
-	}
-	if _, err := tx.Exec(t.Context(), persistence.Announce, persistence.Announcement(id)); err != nil {
-		t.Fatal(err)
-	}
-	for count() == 0 {
-	}
-	time.Sleep(200 * time.Millisecond) // in which it would read what was stored
-	if err := tx.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if next(t, sub, 1)[id] == nil {
-		t.Error("something else came")
 	}
 }
 
