@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
 
 	"sibyl/inference"
 	"sibyl/persistence"
@@ -151,8 +152,8 @@ func atField(ctx context.Context, e *gqlerror.Error) {
 	}
 	e.Message = e.Path[end:].String() + ": " + e.Message
 	e.Path = e.Path[:end]
-	if position := field.Field.Position; position != nil && len(e.Locations) == 0 {
-		e.Locations = []gqlerror.Location{{Line: position.Line, Column: position.Column}}
+	if len(e.Locations) == 0 {
+		core.At(field.Field.Position)(e)
 	}
 }
 
@@ -170,8 +171,8 @@ func atVariable(ctx context.Context, e *gqlerror.Error) {
 	}
 	e.Message = "Variable $" + e.Path[1:].String() + ": " + e.Message
 	e.Path = nil
-	if variable := operation.VariableDefinitions.ForName(string(name)); variable != nil && variable.Position != nil {
-		e.Locations = []gqlerror.Location{{Line: variable.Position.Line, Column: variable.Position.Column}}
+	if variable := operation.VariableDefinitions.ForName(string(name)); variable != nil {
+		core.At(variable.Position)(e)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+	"github.com/vektah/gqlparser/v2/validator/core"
 
 	"sibyl/persistence"
 )
@@ -128,8 +129,6 @@ func (r *Resolver) end(ctx context.Context, s *Stream) *graphql.Response {
 // refusal is an answer without data to an operation.
 func refusal(operation *ast.OperationDefinition, code Code, message string) *graphql.Response {
 	err := &gqlerror.Error{Message: message, Extensions: map[string]any{"code": code}}
-	if at := operation.Position; at != nil {
-		err.Locations = []gqlerror.Location{{Line: at.Line, Column: at.Column}}
-	}
+	core.At(operation.Position)(err)
 	return &graphql.Response{Errors: gqlerror.List{err}}
 }
