@@ -19,7 +19,8 @@ const (
 
 // body is a request's body, bounded by a limit and by the gate's budget.
 type body struct {
-	r       io.Reader
+	r       io.Reader // gives an error beyond the limit
+	limit   int64
 	permit  *permit
 	granted int64 // of the budget and not yet used
 }
@@ -36,7 +37,7 @@ func (x *exchange) body(limit int64, tooLong *refusal) (*body, error) {
 	if !x.options.Gate.hasRoom(x.r.ContentLength) {
 		return nil, errTooManyBytes
 	}
-	return &body{r: http.MaxBytesReader(x.w, x.r.Body, limit), permit: x.permit}, nil
+	return &body{r: http.MaxBytesReader(x.w, x.r.Body, limit), limit: limit, permit: x.permit}, nil
 }
 
 // Read reads the body; its error is a refusal where the gate has no budget left.
@@ -64,33 +65,29 @@ func (b *body) takeRoom(n int64) bool {
 	return enough
 }
 
-// readBounded reads b to its end into one buffer, which grows until it has room for hint bytes, and then doubles. Where
-// more than limit bytes come it keeps none, reads the rest away and reports false.
-func readBounded(b *body, hint, limit int64) (data []byte, ok bool, err error) {
+// readAll reads the body to its end into one buffer, which grows until it has room for hint bytes, and then doubles.
+func (b *body) readAll(hint int64) (data []byte, err error) {
 	// One byte more than is wanted, so that the end is seen before the buffer has to grow.
-	first := min(max(hint, firstBuffer), largestFirstBuffer, limit) + 1
+	first := min(max(hint, firstBuffer), largestFirstBuffer, b.limit) + 1
 	if !b.takeRoom(first) {
-		return nil, false, errTooManyBytes
+		return nil, errTooManyBytes
 	}
 	data = make([]byte, 0, first)
 	for {
 		if len(data) == cap(data) {
 			more := growth(int64(len(data)), hint)
 			if !b.takeRoom(more) {
-				return nil, false, errTooManyBytes
+				return nil, errTooManyBytes
 			}
 			data = slices.Grow(data, int(more))
 		}
 		n, err := b.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		switch {
-		case int64(len(data)) > limit:
-			_, err = io.Copy(io.Discard, b)
-			return nil, false, err
 		case err == io.EOF:
-			return data, true, nil
+			return data, nil
 		case err != nil:
-			return nil, false, err
+			return nil, err
 		}
 	}
 }

@@ -38,12 +38,9 @@ func readJSON(x *exchange) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, ok, err := readBounded(b, x.r.ContentLength, x.options.MaxDocumentBytes)
+	text, err := b.readAll(x.r.ContentLength)
 	if err != nil {
 		return nil, refusalOf(err, tooLong)
-	}
-	if !ok {
-		return nil, tooLong
 	}
 	op, err := x.options.operation("The request's body", text)
 	if err != nil {

@@ -48,7 +48,7 @@ func readMultipart(x *exchange) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, _, err := readBounded(b, x.r.ContentLength, x.options.MaxRequestBytes)
+	data, err := b.readAll(x.r.ContentLength)
 	if err != nil {
 		return nil, refusalOf(err, tooLong)
 	}
