@@ -44,23 +44,26 @@ func onlyField(op *ast.OperationDefinition) (*ast.Field, rootField) {
 	if !ok || len(field.Directives) > 0 {
 		return nil, nil
 	}
+	if op.Operation == ast.Mutation && field.Name == "predict" {
+		return field, resolvePredict
+	}
 	return field, rootFields[field.ObjectDefinition.Name][field.Name]
 }
 
 // resolveAlone returns the data of an operation of one field. It does what gqlgen generates for several.
 func (ec *executionContext) resolveAlone(ctx context.Context, field *ast.Field, resolve rootField) []byte {
-	ctx = graphql.WithLazyInputUnmarshalerIndex(ctx, ec.inputUnmarshalers)
-	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: field.ObjectDefinition.Name})
 	value := resolve(ec, ctx, graphql.CollectedField{Field: field, Selections: field.SelectionSet})
 	if value == graphql.RequiredNull || value == graphql.Null && field.Definition.Type.NonNull {
 		return []byte("null")
 	}
-	size := bytes.MinRead
-	if written, ok := value.(text); ok {
-		size = len(written) + len(field.Alias) + len(`{"":}`)
+	begin := func(size int) text {
+		data := make(text, 0, size+len(field.Alias)+len(`{"":}`))
+		return append(append(append(data, `{"`...), field.Alias...), `":`...)
 	}
-	data := make(text, 0, size)
-	data = append(append(append(data, `{"`...), field.Alias...), `":`...)
+	if written, ok := value.(text); ok {
+		return append(append(begin(len(written)), written...), '}')
+	}
+	data := begin(bytes.MinRead)
 	value.MarshalGQL(&data)
 	return append(data, '}')
 }

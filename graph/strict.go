@@ -92,8 +92,8 @@ func whole(value any) any {
 // checkVariables returns the error of the first variable that is not of its type.
 func checkVariables(operation *ast.OperationDefinition, variables map[string]any) *gqlerror.Error {
 	for _, variable := range operation.VariableDefinitions {
-		path := ast.Path{ast.PathName("variable"), ast.PathName(variable.Variable)}
-		if err := checkValue(variable.Type, variables[variable.Variable], path); err != nil {
+		if err := checkValue(variable.Type, variables[variable.Variable], nil); err != nil {
+			err.Path = append(ast.Path{ast.PathName("variable"), ast.PathName(variable.Variable)}, err.Path...)
 			err.Extensions = map[string]any{"code": string(CodeValidationFailed)}
 			return err
 		}
