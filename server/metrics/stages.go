@@ -14,7 +14,7 @@ const commit = "commit"
 
 type stages struct {
 	durations *prometheus.HistogramVec
-	kept      kept[predictor, map[string]prometheus.Observer] // by stage
+	kept      kept[predictor, []prometheus.Observer] // in the order of Prediction.Stages, and commit
 }
 
 // predictor is what the stages of some predictions have in common.
@@ -35,24 +35,27 @@ func newStages() *stages {
 // Prediction counts a stored prediction by its stages.
 func (m *Metrics) Prediction(p *persistence.Prediction, committed time.Duration) {
 	durations := m.stages.of(p)
-	for stage, took := range p.Stages() {
+	stage := 0
+	for _, took := range p.Stages() {
 		durations[stage].Observe(took.Seconds())
+		stage++
 	}
-	durations[commit].Observe(committed.Seconds())
+	durations[stage].Observe(committed.Seconds())
 }
 
 // of returns the histograms of the prediction's stages.
-func (s *stages) of(p *persistence.Prediction) map[string]prometheus.Observer {
+func (s *stages) of(p *persistence.Prediction) []prometheus.Observer {
 	by := predictor{p.ModelName, p.ModelVersion, p.Source}
 	durations, found := s.kept.find(by)
 	if !found {
-		observer := func(stage string) prometheus.Observer {
-			return s.durations.WithLabelValues(by.model, strconv.Itoa(by.version), string(by.source), stage)
+		add := func(stage string) {
+			o := s.durations.WithLabelValues(by.model, strconv.Itoa(by.version), string(by.source), stage)
+			durations = append(durations, o)
 		}
-		durations = map[string]prometheus.Observer{commit: observer(commit)}
 		for stage := range p.Stages() {
-			durations[stage] = observer(stage)
+			add(stage)
 		}
+		add(commit)
 		s.kept.keep(by, durations)
 	}
 	return durations
