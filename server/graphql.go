@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -27,30 +27,30 @@ const (
 func (s *Server) graphQL() http.Handler {
 	presenter := withTokenCode(graph.PresentError(s.logger))
 	recoverer := graph.Recover(s.logger)
-	h := handler.New(s.resolver.Schema())
-	h.SetErrorPresenter(presenter)
-	h.SetRecoverFunc(recoverer)
+	exec := executor.New(s.resolver.Schema())
+	exec.SetErrorPresenter(presenter)
+	exec.SetRecoverFunc(recoverer)
 	cache := documentCache{lru.New[*ast.QueryDocument](maxCachedDocuments)}
-	h.SetQueryCache(cache)
-	h.SetParserTokenLimit(s.config.MaxTokens)
-	h.SetDisableSuggestion(s.config.Production)
-	h.SetValidationRulesFn(graph.Rules)
-	h.Use(documentGuard{s.config.DocumentLimits, cache})
-	h.Use(graph.StrictVariables{})
+	exec.SetQueryCache(cache)
+	exec.SetParserTokenLimit(s.config.MaxTokens)
+	exec.SetDisableSuggestion(s.config.Production)
+	exec.SetDefaultRulesFn(graph.Rules)
+	exec.Use(documentGuard{s.config.DocumentLimits, cache})
+	exec.Use(graph.StrictVariables{})
 	if s.access.ring != nil {
-		h.Use(graph.Authorization{})
+		exec.Use(graph.Authorization{})
 	}
-	h.Use(newCostLimit(s.config.MaxComplexity))
+	exec.Use(newCostLimit(s.config.MaxComplexity))
 	if s.config.Introspection && !s.config.Production {
-		h.Use(extension.Introspection{})
+		exec.Use(extension.Introspection{})
 	} else {
-		h.Use(closedSchema{})
+		exec.Use(closedSchema{})
 	}
 	if s.tracing != nil {
-		h.AroundOperations(s.tracing.AroundOperation)
+		exec.AroundOperations(s.tracing.AroundOperation)
 	}
-	h.AroundOperations(s.resolver.AroundOperation)
-	for _, t := range transport.New(transport.Options{
+	exec.AroundOperations(s.resolver.AroundOperation)
+	return transport.Handler(exec, transport.Options{
 		Authenticate:     s.access.authenticate,
 		Renew:            s.access.renew,
 		Admit:            s.access.limit.take,
@@ -67,14 +67,17 @@ func (s *Server) graphQL() http.Handler {
 		MaxUploadFiles:   s.config.MaxUploadFiles,
 		Observe:          s.metrics.Operation,
 		Recover:          recoverer,
-	}) {
-		h.AddTransport(t)
-	}
-	return h
+	})
 }
 
 // documentCache keeps parsed documents, unless they are long.
 type documentCache struct{ *lru.LRU[*ast.QueryDocument] }
+
+// Get returns the document that documentGuard has found for the operation: to look for it again would take as long.
+func (documentCache) Get(ctx context.Context, _ string) (document *ast.QueryDocument, known bool) {
+	document = graphql.GetOperationContext(ctx).Doc
+	return document, document != nil
+}
 
 // Add keeps a document.
 func (c documentCache) Add(ctx context.Context, text string, document *ast.QueryDocument) {

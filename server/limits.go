@@ -79,7 +79,8 @@ func (documentGuard) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationParameters changes nothing: it measures the document.
 func (g documentGuard) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
-	if _, known := g.cache.Get(ctx, params.Query); known {
+	if document, known := g.cache.LRU.Get(ctx, params.Query); known {
+		graphql.GetOperationContext(ctx).Doc = document
 		return nil
 	}
 	document, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, g.limits.MaxTokens)

@@ -58,7 +58,7 @@ func layersOf(sample *profile.Sample) (in layers) {
 				in.below = true
 			case strings.HasPrefix(name, "sibyl/graph."), strings.Contains(name, "/graphql/executor."):
 				in.executor = true
-			case strings.HasSuffix(name, "handler.(*Server).ServeHTTP"):
+			case strings.HasSuffix(name, "transport.handler.ServeHTTP"), strings.HasSuffix(name, "handler.(*Server).ServeHTTP"):
 				in.handler = true
 			case strings.HasSuffix(name, "stockRequest.send"):
 				in.harness = true

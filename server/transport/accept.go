@@ -56,7 +56,7 @@ type wanted struct {
 // is named more exactly, then what is named first. No header, an empty one, and `*/*` mean application/json. It reports
 // false where no type is acceptable.
 func negotiate(h http.Header) (wanted, bool) {
-	accept := strings.Join(h.Values("Accept"), ",")
+	accept := strings.Join(h["Accept"], ",")
 	if strings.Trim(accept, ", \t") == "" {
 		return wanted{answer: plainJSON}, true
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,9 +75,9 @@ func (x *exchange) write(status int, resp *graphql.Response) {
 		x.seen.Code = codeOf(resp.Errors[0])
 	}
 	h := x.w.Header()
-	h.Add("Vary", "Accept")
+	h["Vary"] = append(slices.Grow(h["Vary"], 2), "Accept") // Accept-Encoding follows
 	parts := compress.Negotiate(x.r.Header, h).Answer(h, head, resp.Data, tail)
-	h.Set("Server-Timing", x.timing.header(time.Since(x.began)))
+	h["Server-Timing"] = []string{x.timing.header(time.Since(x.began))}
 	h["Content-Type"], h["Cache-Control"] = contentTypes[x.answer], noStore
 	Explain(h, status)
 	x.w.WriteHeader(status)

@@ -27,17 +27,17 @@ type body struct {
 
 // body opens the request's body. It is refused before a byte is read where its declared length is over the limit or
 // over what the gate has left.
-func (x *exchange) body(limit int64, tooLong *refusal) (*body, error) {
-	if x.r.Header.Get("Content-Encoding") != "" {
-		return nil, unsupportedMediaType("A body must come without Content-Encoding.")
+func (x *exchange) body(limit int64, tooLong *refusal) (b body, err error) {
+	if first(x.r.Header, "Content-Encoding") != "" {
+		return b, unsupportedMediaType("A body must come without Content-Encoding.")
 	}
 	if x.r.ContentLength > limit {
-		return nil, tooLong
+		return b, tooLong
 	}
 	if !x.options.Gate.hasRoom(x.r.ContentLength) {
-		return nil, errTooManyBytes
+		return b, errTooManyBytes
 	}
-	return &body{r: http.MaxBytesReader(x.w, x.r.Body, limit), limit: limit, permit: x.permit}, nil
+	return body{r: http.MaxBytesReader(x.w, x.r.Body, limit), limit: limit, permit: &x.permit}, nil
 }
 
 // Read reads the body; its error is a refusal where the gate has no budget left.

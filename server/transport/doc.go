@@ -1,6 +1,6 @@
 // Package transport carries GraphQL operations over HTTP: JSON by POST, queries by GET, files by multipart/form-data,
 // and subscriptions as Server-Sent Events, or with everything else over WebSocket.
-// Each is a gqlgen graphql.Transport; New returns them in the order in which they must be asked.
+// Each is a gqlgen graphql.Transport; Handler asks them in turn.
 //
 // What one request goes through:
 //

@@ -79,20 +79,21 @@ func (g *Gate) InFlight() (operations int, bytes int64) {
 }
 
 // enter lets an operation in whose request is to be read, or refuses it as OVERLOADED. It takes no place until it
-// starts: a thousand clients who send nothing after their headers would keep out everybody else.
-func (g *Gate) enter() (*permit, error) {
+// starts: a thousand clients who send nothing after their headers would keep out everybody else. The permit, a zero one,
+// is theirs who are inside.
+func (g *Gate) enter(p *permit) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return nil, errShuttingDown
+		return errShuttingDown
 	}
 	if g.operations >= g.maxOperations {
-		return nil, errTooManyOperations
+		return errTooManyOperations
 	}
 	g.reading++
-	p := &permit{gate: g}
+	p.gate = g
 	p.holders.Store(1)
-	return p, nil
+	return nil
 }
 
 func (g *Gate) leave(p *permit) {

@@ -20,7 +20,6 @@ func (t get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 }
 
 func readURL(x *exchange) (*operation, error) {
-	start := graphql.Now()
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("The URL's parameters cannot be read.")
@@ -40,7 +39,6 @@ func readURL(x *exchange) (*operation, error) {
 	if !op.hasDocument() {
 		return nil, errNoQuery
 	}
-	params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 	return op, nil
 }
 

@@ -33,7 +33,6 @@ func readJSON(x *exchange) (*operation, error) {
 		return nil, unsupportedMediaType("A JSON body must be in UTF-8.")
 	}
 	tooLong := tooLarge("The request's body is larger than %d bytes.", x.options.MaxDocumentBytes)
-	start := graphql.Now()
 	b, err := x.body(x.options.MaxDocumentBytes, tooLong)
 	if err != nil {
 		return nil, err
@@ -47,7 +46,6 @@ func readJSON(x *exchange) (*operation, error) {
 		return nil, err
 	}
 	op.params.Headers = x.r.Header
-	op.params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 	return op, nil
 }
 
@@ -131,13 +129,22 @@ func readMap(d *jsontext.Decoder, name string, dst *map[string]any) error {
 
 // isMediaType reports whether the request's body is of a media type, whatever its parameters.
 func isMediaType(r *http.Request, mediaType string) bool {
-	sent, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	sent, _, _ := strings.Cut(first(r.Header, "Content-Type"), ";")
 	return strings.EqualFold(strings.TrimSpace(sent), mediaType)
+}
+
+// first is the first header of a name, or empty, as Get has it. The name is as net/http writes it, which Get would look at
+// letter by letter.
+func first(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // mediaParams are the parameters of the media type of the request's body; nil: there are none.
 func mediaParams(r *http.Request) (params map[string]string, err error) {
-	sent := r.Header.Get("Content-Type")
+	sent := first(r.Header, "Content-Type")
 	if !strings.Contains(sent, ";") {
 		return nil, nil
 	}

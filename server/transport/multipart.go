@@ -39,20 +39,15 @@ func readMultipart(x *exchange) (*operation, error) {
 	if err != nil {
 		return nil, err
 	}
-	tooLong := &refusal{
-		status: http.StatusRequestEntityTooLarge, code: graph.CodeImageTooLarge,
-		message: "The request's files are too large together.",
-	}
-	start := graphql.Now()
-	b, err := x.body(x.options.MaxRequestBytes, tooLong)
+	b, err := x.body(x.options.MaxRequestBytes, errFilesTooLarge)
 	if err != nil {
 		return nil, err
 	}
 	data, err := b.readAll(x.r.ContentLength)
 	if err != nil {
-		return nil, refusalOf(err, tooLong)
+		return nil, refusalOf(err, errFilesTooLarge)
 	}
-	f := &form{options: x.options, files: make(map[string]graph.Upload)}
+	f := &form{options: x.options, files: files{}}
 	if err := f.read(data, boundary); err != nil {
 		return nil, err
 	}
@@ -61,14 +56,13 @@ func readMultipart(x *exchange) (*operation, error) {
 		return nil, err
 	}
 	op.params.Headers = x.r.Header
-	op.params.ReadTime = graphql.TraceTiming{Start: start, End: graphql.Now()}
 	return op, nil
 }
 
 // boundaryOf is what separates the parts of the request's form.
 func boundaryOf(r *http.Request) (string, error) {
 	// Nearly all clients send it so, and mime takes a map for it.
-	simple, ok := strings.CutPrefix(r.Header.Get("Content-Type"), "multipart/form-data; boundary=")
+	simple, ok := strings.CutPrefix(first(r.Header, "Content-Type"), "multipart/form-data; boundary=")
 	if ok && simple != "" && strings.IndexFunc(simple, isNoSimple) < 0 {
 		return simple, nil
 	}
@@ -89,10 +83,7 @@ var preflightHeaders = []string{"Graphql-Require-Preflight", "Apollo-Require-Pre
 // hasPreflightHeader reports whether the request has a header that a browser sends to another site only after having
 // asked it, which a form alone is not.
 func hasPreflightHeader(h http.Header) bool {
-	return slices.ContainsFunc(preflightHeaders, func(name string) bool {
-		values := h[name]
-		return len(values) > 0 && values[0] != ""
-	})
+	return slices.ContainsFunc(preflightHeaders, func(name string) bool { return first(h, name) != "" })
 }
 
 // form is the parts of a multipart body.
@@ -100,7 +91,26 @@ type form struct {
 	options    *Options
 	operations []byte       // nil: not there
 	places     []filePlaces // from the part `map`; nil: not there
-	files      map[string]graph.Upload
+	files      files
+}
+
+// files are those of a form, by the names of their parts. They are few: a map would take longer, and more memory than a
+// digit does.
+type files []namedFile
+
+type namedFile struct {
+	name string
+	graph.Upload
+}
+
+// find returns the file of a part.
+func (f files) find(name string) (file graph.Upload, came bool) {
+	for i := range f {
+		if f[i].name == name {
+			return f[i].Upload, true
+		}
+	}
+	return file, false
 }
 
 // read reads the form to its end.
@@ -124,7 +134,7 @@ func (f *form) read(body []byte, boundary string) error {
 }
 
 func (f *form) take(part formPart) (err error) {
-	_, twice := f.files[part.name]
+	_, twice := f.files.find(part.name)
 	document := part.name == "operations" || part.name == "map"
 	switch {
 	case part.odd != "":
@@ -142,7 +152,7 @@ func (f *form) take(part formPart) (err error) {
 	case len(f.files) == f.options.MaxUploadFiles:
 		return tooLarge("Beside `operations` and `map` a request can have %d parts at most.", f.options.MaxUploadFiles)
 	default:
-		f.files[part.name] = f.upload(part)
+		f.files = append(f.files, namedFile{part.name, f.upload(part)})
 	}
 	return err
 }
@@ -176,15 +186,15 @@ func (f *form) operation() (*operation, error) {
 	return op, attach(op.params.Variables, f.places, f.files, f.options.MaxUploadFiles)
 }
 
-// filePlaces are the places of one file, by the name of its part.
+// filePlaces are the places of one file, by the name of its part. A path is `variables.images.0` cut at its dots.
 type filePlaces struct {
 	part  string
-	paths []string
+	paths [][]string
 }
 
 // parseMap reads the part `map`: `{"part": ["variables.path", …], …}`. Files come by the order of their parts' names.
 func parseMap(text []byte) ([]filePlaces, error) {
-	paths := map[string][]string{}
+	paths := map[string][][]string{}
 	err := readText(text, func(d *jsontext.Decoder) error {
 		return readObject(d, func(part string) error {
 			paths[part] = nil
@@ -193,7 +203,7 @@ func parseMap(text []byte) ([]filePlaces, error) {
 				if err != nil || path.Kind() != '"' {
 					return cmp.Or(err, errNotThis)
 				}
-				paths[part] = append(paths[part], path.String())
+				paths[part] = append(paths[part], strings.Split(path.String(), "."))
 				return nil
 			})
 		})

@@ -50,7 +50,11 @@ var (
 		status: http.StatusGatewayTimeout, code: graph.CodeDeadlineExceeded,
 		message: "The request's body did not arrive in time.",
 	}
-	errBodyTooLarge        = tooLarge("The request's body is larger than the server takes.")
+	errBodyTooLarge  = tooLarge("The request's body is larger than the server takes.")
+	errFilesTooLarge = &refusal{
+		status: http.StatusRequestEntityTooLarge, code: graph.CodeImageTooLarge,
+		message: "The request's files are too large together.",
+	}
 	errUnwritable          = &refusal{code: graph.CodeInternal, message: "The answer could not be written."}
 	errPartHeader          = tooLarge("The headers of a part are larger than %d bytes.", maxPartHeaderBytes)
 	errIncompleteForm      = badRequest("The body is not a complete multipart/form-data body.")

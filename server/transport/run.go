@@ -30,15 +30,14 @@ type outcome struct {
 
 // runSized is run for what has been read already, within the gate.
 func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) outcome {
-	var err error
-	if x.permit, err = x.options.Gate.enter(); err != nil {
+	if err := x.options.Gate.enter(&x.permit); err != nil {
 		return outcome{err: err}
 	}
 	defer x.permit.release()
 	if _, ok := x.permit.reserve(bytes, bytes); !ok {
 		return outcome{err: errTooManyBytes}
 	}
-	if err = x.permit.start(); err != nil {
+	if err := x.permit.start(); err != nil {
 		return outcome{err: err}
 	}
 	return x.run(ctx, x.began.Add(x.options.Timeout), op)
@@ -48,7 +47,7 @@ func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) out
 // heeds neither is left behind with its place in the gate, and its client answered.
 func (x *exchange) run(ctx context.Context, deadline time.Time, op *operation) outcome {
 	defer func() { x.gone = ctx.Err() != nil && context.Cause(ctx) == context.Canceled }()
-	bounded, cancel := context.WithDeadline(x.timing.into(ctx), deadline)
+	bounded, cancel := context.WithDeadline(x.timing.into(graphql.StartOperationTrace(ctx)), deadline)
 	defer cancel()
 	done := make(chan outcome, 1)
 	x.permit.hold()

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
@@ -240,12 +240,9 @@ func setup(t testing.TB, change ...func(*transport.Options)) *bundle {
 		f(&o)
 	}
 	b := &bundle{gate: o.Gate, streams: o.Streams, fields: &fields{entered: make(chan struct{}, 100), release: make(chan struct{})}}
-	server := handler.New(b.fields)
-	server.SetErrorPresenter(present)
-	for _, t := range transport.New(o) {
-		server.AddTransport(t)
-	}
-	b.handler = server
+	exec := executor.New(b.fields)
+	exec.SetErrorPresenter(present)
+	b.handler = transport.Handler(exec, o)
 	t.Cleanup(o.Gate.Close) // which ends its goroutines
 	return b
 }

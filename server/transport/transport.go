@@ -53,11 +53,28 @@ type Options struct {
 	maps       *recent[[]filePlaces]
 }
 
-// New returns the transports in the order in which they must be asked. The last takes every request that no other
-// takes, and refuses it.
-func New(o Options) []graphql.Transport {
+// handler asks its transports in turn, as gqlgen's own handler does, which copies every request beside that.
+type handler struct {
+	exec       graphql.GraphExecutor
+	transports []graphql.Transport
+}
+
+// Handler returns what takes operations over HTTP and has them executed by exec. It answers every request, whatever its
+// method, and is safe for concurrent use.
+func Handler(exec graphql.GraphExecutor, o Options) http.Handler {
 	o.operations, o.maps = new(recent[*operation]), new(recent[[]filePlaces])
-	return []graphql.Transport{webSocket{&o}, jsonPost{&o}, multipartPost{&o}, get{&o}, unsupported{&o}}
+	// The last takes every request that no other takes, and refuses it.
+	return handler{exec, []graphql.Transport{webSocket{&o}, jsonPost{&o}, multipartPost{&o}, get{&o}, unsupported{&o}}}
+}
+
+// ServeHTTP answers a request.
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	for _, t := range h.transports {
+		if t.Supports(r) {
+			t.Do(w, r, h.exec)
+			return
+		}
+	}
 }
 
 // An Observation is what became of a request, or of an operation on a WebSocket.
@@ -79,8 +96,8 @@ type operation struct {
 	params graphql.RawParams
 	// documentID names the document where params.Query is empty, unless the extension persistedQuery does.
 	documentID string
-	// files are those of a multipart request without a map, by the name of their part; variables name them.
-	files map[string]graph.Upload
+	// files are those of a multipart request without a map, whose variables name them; nil: it was another.
+	files files
 	// places bounds how often files may be used.
 	places int
 	// byURL refuses mutations: what a URL asks for must change nothing.
@@ -97,7 +114,7 @@ type exchange struct {
 	r       *http.Request
 	exec    graphql.GraphExecutor
 	answer  answerType
-	permit  *permit
+	permit  permit
 	// began is when the request's headers had been read.
 	began time.Time
 	// seen is what is known of the request so far.
@@ -155,8 +172,7 @@ func (x *exchange) readAndRun(deadline time.Time, read reader) outcome {
 	if err := x.authenticate(); err != nil {
 		return outcome{err: err}
 	}
-	var err error
-	if x.permit, err = x.options.Gate.enter(); err != nil {
+	if err := x.options.Gate.enter(&x.permit); err != nil {
 		return outcome{err: err}
 	}
 	defer x.permit.release()

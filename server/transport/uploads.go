@@ -22,12 +22,10 @@ const (
 
 // attach puts each file at its places in the variables, which must be null there. Every file of the map must have come;
 // files that are not in the map are not used.
-func attach(
-	variables map[string]any, places []filePlaces, files map[string]graph.Upload, maxPlaces int,
-) error {
+func attach(variables map[string]any, places []filePlaces, files files, maxPlaces int) error {
 	used := 0
 	for _, of := range places {
-		file, came := files[of.part]
+		file, came := files.find(of.part)
 		if !came {
 			return badRequest("The file %s of the part `map` is missing.", quote(of.part))
 		}
@@ -62,7 +60,7 @@ func (f *form) seek(value any) (null, named bool) {
 	case nil:
 		return true, false
 	case string:
-		_, named = f.files[value]
+		_, named = f.files.find(value)
 		return false, named
 	case []any:
 		items = slices.Values(value)
@@ -78,30 +76,29 @@ func (f *form) seek(value any) (null, named bool) {
 	return null, named
 }
 
-// put sets the place that a path such as `variables.images.0` leads to, by way of objects and lists.
-func put(variables map[string]any, path string, file graph.Upload) error {
-	keys := strings.Split(path, ".")
-	if keys[0] != "variables" || len(keys) == 1 {
-		return badRequest("The path %s of the part `map` does not start with `variables.`.", quote(path))
+// put sets the place that a path leads to, by way of objects and lists.
+func put(variables map[string]any, path []string, file graph.Upload) error {
+	if path[0] != "variables" || len(path) == 1 {
+		return badRequest("The path %s of the part `map` does not start with `variables.`.", quotePath(path))
 	}
 	var place any = variables
-	for _, key := range keys[1 : len(keys)-1] {
+	for _, key := range path[1 : len(path)-1] {
 		value, ok := lookUp(place, key)
 		if !ok {
 			return noPlace(path)
 		}
 		place = value
 	}
-	last := keys[len(keys)-1]
+	last := path[len(path)-1]
 	switch value, ok := lookUp(place, last); value.(type) {
 	case nil:
 		if !ok {
 			return noPlace(path)
 		}
 	case graph.Upload:
-		return badRequest("Two files are for the one place %s.", quote(path))
+		return badRequest("Two files are for the one place %s.", quotePath(path))
 	default:
-		return badRequest("The place %s is not null in `operations`.", quote(path))
+		return badRequest("The place %s is not null in `operations`.", quotePath(path))
 	}
 	switch place := place.(type) {
 	case map[string]any:
@@ -127,8 +124,8 @@ func lookUp(place any, key string) (value any, ok bool) {
 	return value, ok
 }
 
-func noPlace(path string) error {
-	return badRequest("The path %s of the part `map` leads to nothing in `operations`.", quote(path))
+func noPlace(path []string) error {
+	return badRequest("The path %s of the part `map` leads to nothing in `operations`.", quotePath(path))
 }
 
 // placeFiles sees to it that each variable of type Upload holds files: where the request came without a map it puts
@@ -177,7 +174,7 @@ func (op *operation) file(name string) (any, *refusal) {
 	if op.files == nil {
 		return nil, errNoUpload()
 	}
-	file, came := op.files[name]
+	file, came := op.files.find(name)
 	if !came {
 		return nil, badRequest("the file %s is missing.", quote(name))
 	}
@@ -222,6 +219,8 @@ func truncate(text string, maxBytes int) string {
 	}
 	return text[:maxBytes]
 }
+
+func quotePath(path []string) string { return quote(strings.Join(path, ".")) }
 
 // quote shows a name that the client chose, cut where it is long.
 func quote(name string) string { return strconv.Quote(truncate(name, maxQuotedRunes)) }
