@@ -112,8 +112,9 @@ func BenchmarkToStock(b *testing.B) {
 	}
 }
 
-// callers share what is measured at once, and each makes so many calls.
-const callers, calls = 8, 10
+// callers share what is measured at once, as many as those who store at once in persistence's benchmarks, and each makes so
+// many calls.
+const callers, calls = 64, 10
 
 // cpuOf is what calls take of all processors. They, and what they begin, have a label in profiles.
 func cpuOf(b *testing.B, label string, call func()) time.Duration {
