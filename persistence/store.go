@@ -158,11 +158,12 @@ func awaitServer(ctx context.Context, url string, o Options) (server, error) {
 	}
 }
 
-// mayStart tells a server that is not there yet from one that refuses: a wrong password never gets better.
+// mayStart tells a server that is not there yet, or does not answer in time, from one that refuses: a wrong password never
+// gets better.
 func mayStart(err error) bool {
 	var answer *pgconn.PgError
 	if errors.As(err, &answer) {
 		return errors.Is(classifyState(answer), ErrUnavailable)
 	}
-	return errors.Is(classify(err), ErrUnavailable)
+	return errors.Is(classify(err), ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
