@@ -60,3 +60,17 @@ func roleOf(field *ast.FieldDefinition) string {
 	}
 	return directive.Arguments.ForName("role").Value.Raw
 }
+
+// TestPredictIsResolvedWhole: the role and the arguments of `predict` are read by hand.
+func TestPredictIsResolvedWhole(t *testing.T) {
+	predict := graph.New(nil, nil, graph.Options{}).Schema().Schema().Mutation.Fields.ForName("predict")
+	var names []string
+	for _, argument := range predict.Arguments {
+		if names = append(names, argument.Name); argument.DefaultValue != nil {
+			t.Errorf("%s has a default", argument.Name)
+		}
+	}
+	if got := strings.Join(names, " "); got != "image model version idempotencyKey" {
+		t.Error(got)
+	}
+}
