@@ -77,7 +77,7 @@ func (documentGuard) ExtensionName() string { return "DocumentGuard" }
 // Validate has nothing to say against any schema.
 func (documentGuard) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters changes nothing: it measures the document.
+// MutateOperationParameters finds the document in the cache, or measures it.
 func (g documentGuard) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	if document, known := g.cache.LRU.Get(ctx, params.Query); known {
 		graphql.GetOperationContext(ctx).Doc = document

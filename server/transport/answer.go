@@ -80,6 +80,7 @@ func (x *exchange) write(status int, resp *graphql.Response) {
 	h["Server-Timing"] = []string{x.timing.header(time.Since(x.began))}
 	h["Content-Type"], h["Cache-Control"] = contentTypes[x.answer], noStore
 	Explain(h, status)
+	x.answered = true
 	x.w.WriteHeader(status)
 	// An error means that the client has gone: there is nobody to tell.
 	for _, part := range parts {

@@ -47,7 +47,7 @@ func readMultipart(x *exchange) (*operation, error) {
 	if err != nil {
 		return nil, refusalOf(err, errFilesTooLarge)
 	}
-	f := &form{options: x.options, files: files{}}
+	f := &form{options: x.options}
 	if err := f.read(data, boundary); err != nil {
 		return nil, err
 	}
@@ -94,25 +94,6 @@ type form struct {
 	files      files
 }
 
-// files are those of a form, by the names of their parts. They are few: a map would take longer, and more memory than a
-// digit does.
-type files []namedFile
-
-type namedFile struct {
-	name string
-	graph.Upload
-}
-
-// find returns the file of a part.
-func (f files) find(name string) (file graph.Upload, came bool) {
-	for i := range f {
-		if f[i].name == name {
-			return f[i].Upload, true
-		}
-	}
-	return file, false
-}
-
 // read reads the form to its end.
 func (f *form) read(body []byte, boundary string) error {
 	parts, err := newFormParts(body, boundary)
@@ -149,10 +130,10 @@ func (f *form) take(part formPart) (err error) {
 		f.operations = part.data
 	case part.name == "map":
 		f.places, err = f.options.maps.read(part.data, parseMap)
-	case len(f.files) == f.options.MaxUploadFiles:
+	case len(f.files.all) == f.options.MaxUploadFiles:
 		return tooLarge("Beside `operations` and `map` a request can have %d parts at most.", f.options.MaxUploadFiles)
 	default:
-		f.files = append(f.files, namedFile{part.name, f.upload(part)})
+		f.files.add(part.name, f.upload(part))
 	}
 	return err
 }
@@ -180,10 +161,10 @@ func (f *form) operation() (*operation, error) {
 		if f.needsMap(op.params.Variables) {
 			return nil, badRequest("The part `map` is missing, and no variable names a file.")
 		}
-		op.files = f.files
+		op.files = &f.files
 		return op, nil
 	}
-	return op, attach(op.params.Variables, f.places, f.files, f.options.MaxUploadFiles)
+	return op, attach(op.params.Variables, f.places, &f.files, f.options.MaxUploadFiles)
 }
 
 // filePlaces are the places of one file, by the name of its part. A path is `variables.images.0` cut at its dots.

@@ -192,6 +192,33 @@ func TestSameFormAgain(t *testing.T) {
 	}
 }
 
+// TestManyFiles has each file in its place, and none twice.
+func TestManyFiles(t *testing.T) {
+	const most = 30
+	b := setup(t, func(o *transport.Options) { o.MaxUploadFiles = most })
+	var names, want []string
+	files := []part{{}}
+	for i := range most {
+		name := fmt.Sprint("f", i)
+		names, want = append(names, `"`+name+`"`), append(want, fmt.Sprintf("%s.png:%d", name, i))
+		files = append(files, file(name, strings.Repeat("x", i)))
+	}
+	files[0] = field("operations", strings.Replace(manyFiles, "null,null", strings.Join(names, ","), 1))
+	_, a := b.do(t, form(t, files...))
+	if got := upload(a); got != "["+strings.Join(want, ",")+"]" {
+		t.Error(got)
+	}
+	for _, name := range []string{"f0", "f29"} {
+		if resp, a := b.do(t, form(t, append(files, file(name, ""))...)); resp.StatusCode != 400 || a.code() != bad {
+			t.Errorf("%s twice: %d %s", name, resp.StatusCode, a.code())
+		}
+	}
+	files[0] = field("operations", strings.Replace(manyFiles, "null,null", `"f30"`, 1))
+	if resp, a := b.do(t, form(t, files...)); resp.StatusCode != 400 || a.code() != bad {
+		t.Errorf("a file that has not come: %d %s", resp.StatusCode, a.code())
+	}
+}
+
 // TestMapPaths has every odd path that made gqlgen's own transport panic, and some more.
 func TestMapPaths(t *testing.T) {
 	for _, row := range []struct{ variables, path string }{

@@ -80,6 +80,23 @@ func TestPanicOnAWebSocket(t *testing.T) {
 	}
 }
 
+// TestPanicBesideAnOperation is told as every error, unless the answer has begun: then the connection is cut.
+func TestPanicBesideAnOperation(t *testing.T) {
+	b := setup(t, func(o *transport.Options) {
+		o.Admit = func(context.Context, string) error { panic("secret of the server") }
+	})
+	if resp, a := b.do(t, query("{ok}")); resp.StatusCode != http.StatusInternalServerError || a.code() != internal {
+		t.Errorf("%d %s", resp.StatusCode, a.code())
+	}
+	b = setup(t, func(o *transport.Options) { o.Observe = func(transport.Observation) { panic("after the answer") } })
+	defer func() {
+		if v := recover(); v != "after the answer" {
+			t.Errorf("recovered %v", v)
+		}
+	}()
+	b.do(t, query("{ok}"))
+}
+
 // TestPanicOfAnOperation is that operation's error, and of a subscription its last answer.
 func TestPanicOfAnOperation(t *testing.T) {
 	b := setup(t)

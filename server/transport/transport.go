@@ -53,7 +53,7 @@ type Options struct {
 	maps       *recent[[]filePlaces]
 }
 
-// handler asks its transports in turn, as gqlgen's own handler does, which copies every request beside that.
+// handler asks its transports in turn. gqlgen's own handler copies every request beside that.
 type handler struct {
 	exec       graphql.GraphExecutor
 	transports []graphql.Transport
@@ -97,7 +97,7 @@ type operation struct {
 	// documentID names the document where params.Query is empty, unless the extension persistedQuery does.
 	documentID string
 	// files are those of a multipart request without a map, whose variables name them; nil: it was another.
-	files files
+	files *files
 	// places bounds how often files may be used.
 	places int
 	// byURL refuses mutations: what a URL asks for must change nothing.
@@ -119,6 +119,8 @@ type exchange struct {
 	began time.Time
 	// seen is what is known of the request so far.
 	seen Observation
+	// answered tells that the answer has begun.
+	answered bool
 	// gone tells that its client had, when the operation had run.
 	gone   bool
 	timing ServerTiming
@@ -132,13 +134,28 @@ type exchange struct {
 func (o *Options) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, read reader) {
 	x := &exchange{options: o, w: w, r: r, exec: exec, answer: plainJSON, began: time.Now()}
 	defer x.leave()
+	defer x.recoverPanic()
 	out := x.readAndRun(x.began.Add(o.Timeout), read)
 	if out.err != nil {
 		x.refuse(out.err)
 	}
 	x.observe()
 	if out.more != nil {
+		x.answered = true
 		x.events.send(out.more)
+	}
+}
+
+// recoverPanic answers a request in which something panicked beside the operation. A panic goes on where the answer has
+// begun, so that the connection is cut and nobody takes half of it for the whole.
+func (x *exchange) recoverPanic() {
+	v := recover()
+	switch {
+	case v == nil:
+	case x.answered, v == http.ErrAbortHandler:
+		panic(v)
+	default:
+		x.write(http.StatusInternalServerError, x.panicked(x.r.Context(), &graphql.OperationContext{}, v))
 	}
 }
 

@@ -22,7 +22,7 @@ const (
 
 // attach puts each file at its places in the variables, which must be null there. Every file of the map must have come;
 // files that are not in the map are not used.
-func attach(variables map[string]any, places []filePlaces, files files, maxPlaces int) error {
+func attach(variables map[string]any, places []filePlaces, files *files, maxPlaces int) error {
 	used := 0
 	for _, of := range places {
 		file, came := files.find(of.part)
@@ -44,7 +44,7 @@ func attach(variables map[string]any, places []filePlaces, files files, maxPlace
 // needsMap reports whether a form without a map has a file that no variable names, and a null in whose place the file may
 // be meant to be. Parts without a filename may be of no concern to us.
 func (f *form) needsMap(variables map[string]any) bool {
-	for _, file := range f.files {
+	for _, file := range f.files.all {
 		if file.Filename != "" {
 			null, named := f.seek(variables)
 			return null && !named
