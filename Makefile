@@ -150,7 +150,7 @@ cuda: ## Bring ONNX Runtime for CUDA and TensorRT into bin/lib (Linux on x86-64;
 bench: build $(PILLOW) ## Measure the engine, the store and the server under load, beside the machine's limits
 	go test -run='^$$' -bench='EngineToRuntime|ToPillow|ToBare|JPEG|PNG28$$' ./inference/...
 	go test -run='^$$' -bench='Store|Raw' ./persistence
-	go test -run='^$$' -bench='ToStock' -benchtime=20s ./server
+	go test -run='^$$' -bench='ToStock' -benchtime=60s ./server
 	go run ./bench
 
 bench-peer: build ## Measure server and peer in turn under the same load
