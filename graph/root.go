@@ -50,7 +50,8 @@ func onlyField(op *ast.OperationDefinition) (*ast.Field, rootField) {
 	return field, rootFields[field.ObjectDefinition.Name][field.Name]
 }
 
-// resolveAlone returns the data of an operation of one field. It does what gqlgen generates for several.
+// resolveAlone returns the data of an operation of one field. It does what gqlgen generates for several, but for a context
+// around them that nothing here asks for.
 func (ec *executionContext) resolveAlone(ctx context.Context, field *ast.Field, resolve rootField) []byte {
 	value := resolve(ec, ctx, graphql.CollectedField{Field: field, Selections: field.SelectionSet})
 	if value == graphql.RequiredNull || value == graphql.Null && field.Definition.Type.NonNull {

@@ -32,14 +32,13 @@ func readJSON(x *exchange) (*operation, error) {
 	if !utf8Charset(params) {
 		return nil, unsupportedMediaType("A JSON body must be in UTF-8.")
 	}
-	tooLong := tooLarge("The request's body is larger than %d bytes.", x.options.MaxDocumentBytes)
-	b, err := x.body(x.options.MaxDocumentBytes, tooLong)
+	b, err := x.body(x.options.MaxDocumentBytes, x.options.tooLong)
 	if err != nil {
 		return nil, err
 	}
 	text, err := b.readAll(x.r.ContentLength)
 	if err != nil {
-		return nil, refusalOf(err, tooLong)
+		return nil, refusalOf(err, x.options.tooLong)
 	}
 	op, err := x.options.operation("The request's body", text)
 	if err != nil {

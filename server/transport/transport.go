@@ -51,6 +51,8 @@ type Options struct {
 
 	operations *recent[*operation]
 	maps       *recent[[]filePlaces]
+	// tooLong refuses a JSON body over its limit.
+	tooLong *refusal
 }
 
 // handler asks its transports in turn. gqlgen's own handler copies every request beside that.
@@ -63,6 +65,7 @@ type handler struct {
 // method, and is safe for concurrent use.
 func Handler(exec graphql.GraphExecutor, o Options) http.Handler {
 	o.operations, o.maps = new(recent[*operation]), new(recent[[]filePlaces])
+	o.tooLong = tooLarge("The request's body is larger than %d bytes.", o.MaxDocumentBytes)
 	// The last takes every request that no other takes, and refuses it.
 	return handler{exec, []graphql.Transport{webSocket{&o}, jsonPost{&o}, multipartPost{&o}, get{&o}, unsupported{&o}}}
 }
