@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -21,6 +22,21 @@ func Rules() *rules.Rules {
 	all := rules.NewDefaultRules()
 	all.RemoveRule(rules.MaxIntrospectionDepth.Name)
 	all.AddRule("LiteralsFitTheirTypes", literalsFit)
+	return all
+}
+
+// RulesWithoutSuggestions are Rules whose errors name nothing of the schema that the document has not named.
+func RulesWithoutSuggestions() *rules.Rules {
+	all := Rules()
+	for _, rule := range []core.Rule{
+		rules.FieldsOnCorrectTypeRuleWithoutSuggestions,
+		rules.KnownArgumentNamesRuleWithoutSuggestions,
+		rules.KnownTypeNamesRuleWithoutSuggestions,
+		rules.ScalarLeafsRuleWithoutSuggestions,
+		rules.ValuesOfCorrectTypeRuleWithoutSuggestions,
+	} {
+		all.ReplaceRule(strings.TrimSuffix(rule.Name, "WithoutSuggestions"), rule.RuleFunc)
+	}
 	return all
 }
 

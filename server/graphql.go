@@ -33,8 +33,10 @@ func (s *Server) graphQL() http.Handler {
 	cache := documentCache{lru.New[*ast.QueryDocument](maxCachedDocuments)}
 	exec.SetQueryCache(cache)
 	exec.SetParserTokenLimit(s.config.MaxTokens)
-	exec.SetDisableSuggestion(s.config.Production)
 	exec.SetDefaultRulesFn(graph.Rules)
+	if s.config.Production { // gqlgen's own switch knows two of the rules that suggest
+		exec.SetDefaultRulesFn(graph.RulesWithoutSuggestions)
+	}
 	exec.Use(documentGuard{s.config.DocumentLimits, cache})
 	exec.Use(graph.StrictVariables{})
 	if s.access.ring != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -250,6 +251,30 @@ func TestIntrospection(t *testing.T) {
 		}
 		if answer := s.query(t, `{__typename models{__typename}}`); answer.code() != "" {
 			t.Errorf("production %t: %+v", production, answer)
+		}
+	}
+}
+
+// TestSuggestions are given by every rule that can, and in production by none.
+func TestSuggestions(t *testing.T) {
+	for _, production := range []bool{false, true} {
+		s := newServer(t, func(c *server.Config) { c.Production = production })
+		for _, document := range []string{
+			`{model(name:"x"){nam}}`,
+			`{node(id:"x"){version}}`,
+			`{models}`,
+			`{model(nam:"x"){name}}`,
+			`{__typename@skip(iff:true)}`,
+			`{predictions(orderBy:NEWST){totalCount}}`,
+			`{predictions(orderBy:"NEWST"){totalCount}}`,
+			`{predictions(filter:{modl:"x"}){totalCount}}`,
+			`{...F}fragment F on Quer{__typename}`,
+		} {
+			answer := s.query(t, document)
+			suggests := strings.Contains(fmt.Sprint(answer.Errors), "Did you mean")
+			if answer.code() != "GRAPHQL_VALIDATION_FAILED" || suggests == production {
+				t.Errorf("production %t, %s: %+v", production, document, answer.Errors)
+			}
 		}
 	}
 }
