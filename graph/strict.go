@@ -40,12 +40,16 @@ func RulesWithoutSuggestions() *rules.Rules {
 	return all
 }
 
-// literalsFit refuses objects that stand for scalars or enum values, and integers of more than 32 bits.
+// literalsFit refuses objects that stand for scalars or enum values, integers of more than 32 bits, and what cannot be of
+// a scalar of ours.
 func literalsFit(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 		definition := value.Definition
 		switch {
-		case definition == nil, value.ExpectedType == nil:
+		case definition == nil, value.ExpectedType == nil, value.Kind == ast.Variable, value.Kind == ast.NullValue:
+		case value.Kind == ast.ListValue && value.ExpectedType.Elem != nil: // its items come by themselves
+		case definition.Name == "Upload":
+			addError(core.Message("%s", errNoUpload.Message), core.At(value.Position))
 		case value.Kind == ast.ObjectValue && definition.Kind != ast.InputObject,
 			value.Kind == ast.IntValue && definition.Name == "Int" && !isInt(value.Raw):
 			addError(core.Message("%s is no %s.", value, definition.Name), core.At(value.Position))

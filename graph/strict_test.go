@@ -136,6 +136,31 @@ func TestLiteralsAreOfTheirTypes(t *testing.T) {
 	}
 }
 
+// TestLiteralsAreNoUploads: a document with one does not run, whatever stands beside it.
+func TestLiteralsAreNoUploads(t *testing.T) {
+	b := setup(t, graph.Options{})
+	for query, literals := range map[string]string{
+		`mutation ($i: Upload!) { a: predict(image: $i) { id } b: predict(image: X) { id } }`:                             `"x" 1 1.5 true a ["x"] [$i] {} null`,
+		`mutation ($i: Upload!) { predictBatch(images: X) { __typename } }`:                                               `"x" 1 ["x"] [$i,"x"] [[$i]] [$i,null] {}`,
+		`mutation ($i: Upload!, $d: Upload = X) { predictBatch(images: [$i, $d]) { __typename } }`:                        `"x" 1 ["x"] {}`,
+		`mutation ($i: Upload!, $d: [Upload!] = X) { predict(image: $i) { id } predictBatch(images: $d) { __typename } }`: `"x" ["x"] [[]]`,
+	} {
+		for literal := range strings.FieldsSeq(literals) {
+			r := b.respond(t, strings.ReplaceAll(query, "X", literal), map[string]any{"i": one()})
+			if r.Data != nil || !onlyCode(answer{Errors: r.Errors}, graph.CodeValidationFailed) {
+				t.Errorf("%s with %s: %s, %v", query, literal, r.Data, r.Errors)
+			}
+		}
+	}
+	if a := b.must(t, `mutation ($i: Upload!) { predictBatch(images: [$i, $i]) { __typename } }`,
+		map[string]any{"i": one()}); fmt.Sprint(a.at(t, "predictBatch", 1)) != "map[__typename:Prediction]" {
+		t.Error(a)
+	}
+	if a := b.must(t, `{ predictions { totalCount } }`, nil); fmt.Sprint(a.at(t, "predictions", "totalCount")) != "2" {
+		t.Errorf("something ran: %v", a)
+	}
+}
+
 // onlyCode tells whether there are errors, all with the code.
 func onlyCode(a answer, code graph.Code) bool {
 	for _, err := range a.Errors {

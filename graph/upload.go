@@ -13,11 +13,14 @@ type Upload struct {
 	Err error
 }
 
+// errNoUpload is of everything else that stands in an Upload's place, which a literal does always.
+var errNoUpload = &Error{Code: CodeValidationFailed, Message: "an Upload must be a file of a multipart request"}
+
 // UnmarshalGQL takes the file that the transport put in the variable's place.
 func (u *Upload) UnmarshalGQL(v any) error {
 	upload, ok := v.(Upload)
 	if !ok {
-		return &Error{Code: CodeValidationFailed, Message: "an Upload must be a file of a multipart request"}
+		return errNoUpload
 	}
 	*u = upload
 	return nil
