@@ -33,7 +33,8 @@ func appendDateTime(b []byte, t time.Time) []byte {
 		'.', byte('0'+milliseconds/100), byte('0'+milliseconds/10%10), byte('0'+milliseconds%10), 'Z', '"')
 }
 
-// UnmarshalDateTime reads any RFC 3339 instant.
+// UnmarshalDateTime reads any RFC 3339 instant. What it refuses is refused before anything runs: as a literal by Rules, as
+// a variable by StrictVariables.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	text, ok := v.(string)
 	if !ok {
@@ -42,7 +43,8 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, text)
 	// The package takes a comma for a point, and hours of one digit.
 	if err != nil || strings.Contains(text, ",") || text[len("2006-01-02T15")] != ':' {
-		return time.Time{}, badUserInput("%.64q is no DateTime in RFC 3339 form, for example %q", text, dateTimeLayout)
+		return time.Time{}, &Error{Code: CodeValidationFailed, Message: fmt.Sprintf(
+			"%.64q is no DateTime in RFC 3339 form, for example %q", text, dateTimeLayout)}
 	}
 	return t, nil
 }

@@ -50,6 +50,11 @@ func literalsFit(observers *core.Events, addError core.AddErrFunc) {
 		case value.Kind == ast.ListValue && value.ExpectedType.Elem != nil: // its items come by themselves
 		case definition.Name == "Upload":
 			addError(core.Message("%s", errNoUpload.Message), core.At(value.Position))
+		case definition.Name == "DateTime":
+			read, _ := value.Value(nil)
+			if _, err := UnmarshalDateTime(read); err != nil {
+				addError(core.Message("%s", err), core.At(value.Position))
+			}
 		case value.Kind == ast.ObjectValue && definition.Kind != ast.InputObject,
 			value.Kind == ast.IntValue && definition.Name == "Int" && !isInt(value.Raw):
 			addError(core.Message("%s is no %s.", value, definition.Name), core.At(value.Position))
@@ -138,8 +143,8 @@ func checkValue(t *ast.Type, value any, path ast.Path) *gqlerror.Error {
 			return gqlerror.ErrorPathf(path, "this is no value of %s", t.NamedType)
 		}
 	case ast.Scalar:
-		if !isScalar(t.NamedType, value) {
-			return gqlerror.ErrorPathf(path, "this is no %s", t.NamedType)
+		if err := checkScalar(t.NamedType, value); err != nil {
+			return gqlerror.ErrorPathf(path, "%s", err)
 		}
 	}
 	return nil
@@ -176,7 +181,19 @@ func checkObject(definition *ast.Definition, value any, path ast.Path) *gqlerror
 	return nil
 }
 
-// isScalar tells whether a variable is of a scalar of the specification; others check themselves.
+// checkScalar returns what is wrong with a value; Uploads get theirs later, from the transport.
+func checkScalar(name string, value any) error {
+	if name == "DateTime" {
+		_, err := UnmarshalDateTime(value)
+		return err
+	}
+	if !isScalar(name, value) {
+		return fmt.Errorf("this is no %s", name)
+	}
+	return nil
+}
+
+// isScalar tells whether a value is of a scalar of the specification; it says so of all others.
 func isScalar(name string, value any) bool {
 	_, isText := value.(string)
 	text := ""

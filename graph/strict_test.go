@@ -57,7 +57,7 @@ func TestVariablesAreOfTheirTypes(t *testing.T) {
 		{withFilter, `{"source":"request"} {"source":[null]} {"source":[1]} {"source":[["REQUEST"]]}`, "GRAPHQL_VALIDATION_FAILED"},
 		{withFilter, `{"inputId":1} {"inputId":""}`, "BAD_USER_INPUT"},
 		{
-			withFilter, `{"createdAt":{"from":1}} {"createdAt":{"from":true}} {"createdAt":[]} {"modle":"x"} [] "x" 1`,
+			withFilter, `{"createdAt":{"from":1}} {"createdAt":{"from":true}} {"createdAt":[]} {"modle":"x"} [] "x" 1 {"createdAt":{"until":"x"}}`,
 			"GRAPHQL_VALIDATION_FAILED",
 		},
 		{withAfter, `1 true ["a"] {}`, "GRAPHQL_VALIDATION_FAILED"},
@@ -119,18 +119,20 @@ func TestLiteralsAreOfTheirTypes(t *testing.T) {
 		`{ predictions(filter: {version: X}) { nodes { id } } }`:                                 `2147483648 -2147483649 "1" {}`,
 		`{ predictions(filter: {labelled: X}) { nodes { id } } }`:                                `1 "true" {} a`,
 		`{ predictions(filter: {source: X}) { nodes { id } } }`:                                  `request {} "REQUEST" [null] [{}]`,
-		`{ predictions(filter: {createdAt: {from: X}}) { nodes { id } } }`:                       `1 true {} []`,
+		`{ predictions(filter: {createdAt: {from: X}}) { nodes { id } } }`:                       `1 true {} [] "today" ["2026-11-28T17:00:00Z"] a`,
 		`{ predictions(orderBy: X) { nodes { id } } }`:                                           `newest {} "NEWEST" null`,
 		`{ node(id: X) { id } }`:                                                                 `1.5 true {} null a`,
 		`{ nodes(ids: X) { id } }`:                                                               `[1.5] [{}] {} [null]`,
 		`mutation { predict(image: X) { id } }`:                                                  `"x" 1 {} null`,
 		`mutation { labelInput(inputId: "x", label: X) { id } }`:                                 `{} {value:"1"} {value:1,className:null} {value:null}`,
+		`query ($x: DateTime = X) { inputs(filter: {createdAt: {until: $x}}) { nodes { id } } }`: `"x" 5 {} a`,
 		`query ($x: Int = X) { predictions(first: $x) { nodes { id } } }`:                        `"1" 3000000000 {}`,
 		`query ($x: Float = X) { predictions(filter: {confidence: {lt: $x}}) { nodes { id } } }`: `"1" {} 1e400`,
 	} {
 		for literal := range strings.FieldsSeq(literals) {
-			if a := b.do(t, strings.ReplaceAll(query, "X", literal), nil); !onlyCode(a, graph.CodeValidationFailed) {
-				t.Errorf("%s with %s: %v", query, literal, a)
+			r := b.respond(t, strings.ReplaceAll(query, "X", literal), nil)
+			if r.Data != nil || !onlyCode(answer{Errors: r.Errors}, graph.CodeValidationFailed) {
+				t.Errorf("%s with %s: %s, %v", query, literal, r.Data, r.Errors)
 			}
 		}
 	}
@@ -237,8 +239,6 @@ func TestErrorsOfArguments(t *testing.T) {
 	b := setup(t, graph.Options{})
 	b.predict(t)
 	for query, want := range map[string]string{
-		`{ predictions(filter: {createdAt: {from: "today"}}) { totalCount } }`:                               "predictions BAD_USER_INPUT filter.createdAt.from: ",
-		`query ($d: DateTime = "x") { list: inputs(filter: {createdAt: {until: $d}}) { totalCount } }`:       "list BAD_USER_INPUT filter.createdAt.until: ",
 		`query ($top: Int = 5) { predictions(first: 1) { nodes { id classes(top: $top) { name } } } }`:       "predictions.nodes[0].classes GRAPHQL_VALIDATION_FAILED top: it cannot be null",
 		`query ($o: PredictionOrder = OLDEST) { predictions(orderBy: $o) { totalCount } }`:                   "predictions GRAPHQL_VALIDATION_FAILED orderBy: it cannot be null",
 		`query ($size: Int = 64) { inputs(first: 1) { nodes { image { small: thumbnail(size: $size) } } } }`: "inputs.nodes[0].image.small GRAPHQL_VALIDATION_FAILED size: it cannot be null",
@@ -258,26 +258,30 @@ func TestErrorsOfArguments(t *testing.T) {
 // TestErrorsOfVariables say which variable it was, and where it stands: a path would lead through an answer.
 func TestErrorsOfVariables(t *testing.T) {
 	b := setup(t, graph.Options{})
-	const query = "query ($n: Int,\n $ids: [ID!]!, $f: PredictionFilter) {\n" +
-		" predictions(first: $n, filter: $f) { totalCount } nodes(ids: $ids) { id } }"
+	const query = "query ($n: Int,\n $ids: [ID!]!, $f: PredictionFilter,\n $d: DateTime) {\n" +
+		" predictions(first: $n, filter: $f) { totalCount } nodes(ids: $ids) { id }\n" +
+		" inputs(filter: {createdAt: {from: $d}}) { totalCount } }"
 	for values, want := range map[string]string{
-		`{}`:                                      "2:2 Variable $ids: must be defined",
-		`{"ids":null}`:                            "2:2 Variable $ids: cannot be null",
-		`{"ids":["x",null]}`:                      "2:2 Variable $ids[1]: cannot be null",
-		`{"ids":[],"n":"1"}`:                      "1:8 Variable $n: this is no Int",
-		`{"ids":[],"n":true}`:                     "1:8 Variable $n: cannot use bool as Int",
-		`{"ids":[],"f":{"confidence":{"x":1}}}`:   "2:16 Variable $f.confidence.x: unknown field",
-		`{"ids":[],"f":{"source":["request"]}}`:   "2:16 Variable $f.source[0]: this is no value of PredictionSource",
-		`{"ids":[],"f":{"source":["REQUEST",1]}}`: "2:16 Variable $f.source[1]: ",
+		`{}`:                                        "2:2 Variable $ids: must be defined",
+		`{"ids":null}`:                              "2:2 Variable $ids: cannot be null",
+		`{"ids":["x",null]}`:                        "2:2 Variable $ids[1]: cannot be null",
+		`{"ids":[],"n":"1"}`:                        "1:8 Variable $n: this is no Int",
+		`{"ids":[],"n":true}`:                       "1:8 Variable $n: cannot use bool as Int",
+		`{"ids":[],"f":{"confidence":{"x":1}}}`:     "2:16 Variable $f.confidence.x: unknown field",
+		`{"ids":[],"f":{"source":["request"]}}`:     "2:16 Variable $f.source[0]: this is no value of PredictionSource",
+		`{"ids":[],"f":{"source":["REQUEST",1]}}`:   "2:16 Variable $f.source[1]: ",
+		`{"ids":[],"d":5}`:                          "3:2 Variable $d: a DateTime is a string in RFC 3339 form",
+		`{"ids":[],"d":"x"}`:                        `3:2 Variable $d: "x" is no DateTime in RFC 3339 form, for example "2006-01-02T15:04:05.000Z"`,
+		`{"ids":[],"f":{"createdAt":{"from":"x"}}}`: `2:16 Variable $f.createdAt.from: "x" is no DateTime in RFC 3339 form`,
 	} {
-		a := b.do(t, query, readVariables(t, values))
-		if len(a.Errors) != 1 || len(a.Errors[0].Locations) != 1 {
-			t.Errorf("%s: %v", values, a)
+		r := b.respond(t, query, readVariables(t, values))
+		if r.Data != nil || len(r.Errors) != 1 || len(r.Errors[0].Locations) != 1 {
+			t.Errorf("%s: %s %v", values, r.Data, r.Errors)
 			continue
 		}
-		err := a.Errors[0]
+		err := r.Errors[0]
 		got := fmt.Sprintf("%d:%d %s", err.Locations[0].Line, err.Locations[0].Column, err.Message)
-		if !strings.HasPrefix(got, want) || err.Path != nil || !onlyCode(a, graph.CodeValidationFailed) {
+		if !strings.HasPrefix(got, want) || err.Path != nil || err.Extensions["code"] != graph.CodeValidationFailed {
 			t.Errorf("%s: %s, path %v, want %s", values, got, err.Path, want)
 		}
 	}
