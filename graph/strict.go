@@ -41,13 +41,15 @@ func RulesWithoutSuggestions() *rules.Rules {
 }
 
 // literalsFit refuses objects that stand for scalars or enum values, integers of more than 32 bits, and what cannot be of
-// a scalar of ours.
+// a scalar of ours. Numbers that are IDs it makes texts, before gqlparser's own rule, whose name comes later, looks at them.
 func literalsFit(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 		definition := value.Definition
 		switch {
 		case definition == nil, value.ExpectedType == nil, value.Kind == ast.Variable, value.Kind == ast.NullValue:
 		case value.Kind == ast.ListValue && value.ExpectedType.Elem != nil: // its items come by themselves
+		case value.Kind == ast.IntValue && definition.Name == "ID":
+			value.Kind = ast.StringValue // of any length: gqlparser reads no number of more than 64 bits
 		case definition.Name == "Upload":
 			addError(core.Message("%s", errNoUpload.Message), core.At(value.Position))
 		case definition.Name == "DateTime":
@@ -89,7 +91,8 @@ func (StrictVariables) MutateOperationContext(_ context.Context, op *graphql.Ope
 }
 
 // whole writes the numbers in a value that are integers without fraction and exponent: `1.0` and `1e3` are integers to
-// clients that know one kind of number. Of what is none gqlparser would say in errors that it is 0, or a string.
+// clients that know one kind of number. Of what is none gqlparser would say in errors that it is 0, or a string; the
+// digits of long ones it leaves as they are, for there are IDs of such.
 func whole(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -104,7 +107,7 @@ func whole(value any) any {
 		const exact = 1 << 53 // up to which a float64 holds every integer
 		f, err := value.Float64()
 		switch {
-		case err != nil:
+		case err != nil, isWhole(value.String()) && math.Abs(f) >= exact:
 		case f == math.Trunc(f) && math.Abs(f) < exact:
 			return json.Number(strconv.FormatInt(int64(f), 10))
 		default:
@@ -214,11 +217,13 @@ func isScalar(name string, value any) bool {
 	case "String":
 		return isText
 	case "ID":
-		_, err := strconv.ParseInt(text, 10, 64)
-		return isText || err == nil
+		return isText || text != "" && isWhole(text)
 	}
 	return true // a Boolean is one already
 }
+
+// isWhole tells whether a number is written as an integer, of any length.
+func isWhole(number string) bool { return !strings.ContainsAny(number, ".eE") }
 
 // isInt tells whether a text is an Int, which has 32 bits.
 func isInt(text string) bool {

@@ -163,6 +163,29 @@ func TestLiteralsAreNoUploads(t *testing.T) {
 	}
 }
 
+// TestLongNumbersAreIDs, digit by digit, as variables, as literals and as defaults.
+func TestLongNumbersAreIDs(t *testing.T) {
+	b := setup(t, graph.Options{})
+	for _, id := range []string{"7", "-7", "9007199254740993", "-9007199254740993", "12345678901234567890", "123456789012345678901234567890"} {
+		want := fmt.Sprintf("%q is no ID", id)
+		for query, variables := range map[string]string{
+			`query ($i: ID!) { node(id: $i) { id } }`:                                 `{"i":` + id + `}`,
+			`query ($i: [ID!]!) { nodes(ids: $i) { id } }`:                            `{"i":[` + id + `]}`,
+			`{ node(id: ` + id + `) { id } }`:                                         `{}`,
+			`{ nodes(ids: [` + id + `]) { id } }`:                                     `{}`,
+			`{ nodes(ids: ` + id + `) { id } }`:                                       `{}`,
+			`query ($i: ID = ` + id + `) { node(id: $i) { id } }`:                     `{}`,
+			`{ predictions(filter: {inputId: ` + id + `}) { totalCount } }`:           `{}`,
+			`query ($f: PredictionFilter) { predictions(filter: $f) { totalCount } }`: `{"f":{"inputId":` + id + `}}`,
+		} {
+			a := b.do(t, query, readVariables(t, variables))
+			if a.codes() != "BAD_USER_INPUT" || !strings.Contains(a.Errors[0].Message, want) {
+				t.Errorf("%s with %s: %v", query, variables, a)
+			}
+		}
+	}
+}
+
 // onlyCode tells whether there are errors, all with the code.
 func onlyCode(a answer, code graph.Code) bool {
 	for _, err := range a.Errors {
@@ -224,7 +247,7 @@ func TestNumbersInErrors(t *testing.T) {
 		want  string
 	}{
 		{"n", json.Number("1.5"), "cannot use float64 as Int"},
-		{"n", json.Number("1000000000000000000000"), "this is no Int"},
+		{"n", json.Number("1000000000000000000000"), "cannot use value"},
 		{"f", map[string]any{"confidence": json.Number("0.5")}, "must be a FloatRange, not a float64"},
 	} {
 		a := b.do(t, query, map[string]any{test.name: test.value})
