@@ -87,13 +87,16 @@ func (g documentGuard) MutateOperationParameters(ctx context.Context, params *gr
 	if err != nil {
 		return nil // gqlgen parses it again, and tells the error
 	}
+	if document.Operations == nil && document.Fragments == nil { // the grammar asks for one, and gqlparser does not
+		return documentError(graph.CodeParseFailed, "A document has at least one definition.")
+	}
 	return g.limits.check(document)
 }
 
 // check returns the error of a document that is over a limit. The document need not be valid.
 func (l *DocumentLimits) check(document *ast.QueryDocument) *gqlerror.Error {
 	if len(document.Fragments) > maxFragments {
-		return limitError(graph.CodeComplexityLimit, "The document has more than %d fragments.", maxFragments)
+		return documentError(graph.CodeComplexityLimit, "The document has more than %d fragments.", maxFragments)
 	}
 	m := newMeasurer(document)
 	for _, operation := range document.Operations {
@@ -103,11 +106,11 @@ func (l *DocumentLimits) check(document *ast.QueryDocument) *gqlerror.Error {
 	}
 	for _, fragment := range document.Fragments { // those that nobody uses are validated, too
 		if m.fragment(fragment).repeats > maxRepeats {
-			return limitError(graph.CodeComplexityLimit, repeatsTooOften, maxRepeats)
+			return documentError(graph.CodeComplexityLimit, repeatsTooOften, maxRepeats)
 		}
 	}
 	if m.steps == maxSteps {
-		return limitError(graph.CodeComplexityLimit, "The fragments in their places have over %d fields.", maxSteps)
+		return documentError(graph.CodeComplexityLimit, "The fragments in their places have over %d fields.", maxSteps)
 	}
 	return nil
 }
@@ -134,14 +137,14 @@ func (l *DocumentLimits) excess(size *extent) *gqlerror.Error {
 		},
 	} {
 		if bound.value > bound.limit {
-			return limitError(bound.code, bound.message, bound.limit)
+			return documentError(bound.code, bound.message, bound.limit)
 		}
 	}
 	return nil
 }
 
-func limitError(code graph.Code, format string, limit int) *gqlerror.Error {
-	err := gqlerror.Errorf(format, limit)
+func documentError(code graph.Code, format string, args ...any) *gqlerror.Error {
+	err := gqlerror.Errorf(format, args...)
 	err.Extensions = map[string]any{"code": string(code)}
 	return err
 }

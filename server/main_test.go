@@ -279,6 +279,19 @@ func TestSuggestions(t *testing.T) {
 	}
 }
 
+// TestDocumentsWithoutDefinition are none, by the grammar; one of fragments alone has nothing to run.
+func TestDocumentsWithoutDefinition(t *testing.T) {
+	s := newServer(t)
+	for document, code := range map[string]string{
+		" ": "GRAPHQL_PARSE_FAILED", "\n,\t": "GRAPHQL_PARSE_FAILED", "# nothing": "GRAPHQL_PARSE_FAILED", "\ufeff": "GRAPHQL_PARSE_FAILED",
+		"fragment F on Query{__typename}": "GRAPHQL_VALIDATION_FAILED",
+	} {
+		if answer := s.query(t, document); answer.code() != code || answer.Data != nil {
+			t.Errorf("%q: %+v", document, answer)
+		}
+	}
+}
+
 // TestLimitsHaveCodes sends documents over each limit to the real schema.
 func TestLimitsHaveCodes(t *testing.T) {
 	s := newServer(t)
