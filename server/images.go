@@ -43,6 +43,9 @@ func (h images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	late := time.AfterFunc(h.timeout, func() { cancel(context.DeadlineExceeded) })
 	defer late.Stop()
 	input, err := h.store.Input(ctx, id)
+	if err == nil && input.StoredIn == persistence.StoredRemoved {
+		err = persistence.ErrImageRemoved // also where no bytes are to be read
+	}
 	if err != nil {
 		h.fail(w, r, or(context.Cause(ctx), err))
 		return

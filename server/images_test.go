@@ -147,6 +147,20 @@ func TestImageThatIsNotThere(t *testing.T) {
 	}
 }
 
+// TestRemovedImage: of an image whose bytes retention has removed nothing is confirmed that they would be needed for.
+func TestRemovedImage(t *testing.T) {
+	f := newFakeImages()
+	f.input.StoredIn = persistence.StoredRemoved
+	for _, method := range []string{"GET", "HEAD"} {
+		for name, value := range map[string]string{"Accept": "*/*", "Range": "bytes=2-4", "If-None-Match": entityTag(f.input)} {
+			resp := f.get(method, f.input.ID.String(), http.Header{name: {value}})
+			if resp.StatusCode != 404 || f.reads != 0 || resp.Header.Get("ETag")+resp.Header.Get("Cache-Control") != "" {
+				t.Errorf("%s, %s: %d, %d reads, %v", method, name, resp.StatusCode, f.reads, resp.Header)
+			}
+		}
+	}
+}
+
 // TestImageErrorIsNotKept: an image is cached for a year, the answer that there is none now must not be.
 func TestImageErrorIsNotKept(t *testing.T) {
 	for err, status := range map[error]int{errors.New("secret"): 503, persistence.ErrNotFound: 404} {

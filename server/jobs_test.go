@@ -48,8 +48,10 @@ func TestRetention(t *testing.T) {
 		node.Predictions.TotalCount != 1 {
 		t.Errorf("%+v", node)
 	}
-	if status, _ := s.get(t, path); status != 404 {
-		t.Errorf("the bytes: %d", status)
+	for _, method := range []string{"GET", "HEAD"} {
+		if resp := s.request(t, method, path, "", "If-None-Match", "*"); resp.StatusCode != 404 {
+			t.Errorf("%s of the bytes: %d", method, resp.StatusCode)
+		}
 	}
 	again := s.query(t, fmt.Sprintf(`mutation { predictInput(inputId: %q) { id } }`, node.ID))
 	if again.code() != "NOT_FOUND" {
