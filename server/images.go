@@ -50,12 +50,17 @@ func (h images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, or(context.Cause(ctx), err))
 		return
 	}
-	if matches(r.Header.Get("If-None-Match"), entityTag(input)) {
+	etag := entityTag(input)
+	wanted, kept := tags(r.Header, "If-Match"), tags(r.Header, "If-None-Match")
+	switch { // in the order of RFC 9110, section 13.2.2
+	case wanted != "" && !lists(wanted, etag):
+		http.Error(w, "the image is another", http.StatusPreconditionFailed)
+	case lists(kept, etag) || lists(kept, "W/"+etag): // the comparison is weak here, and strong above
 		describeImage(w.Header(), input)
 		w.WriteHeader(http.StatusNotModified)
-		return
+	default:
+		h.send(ctx, w, r, input, late)
 	}
-	h.send(ctx, w, r, input, late)
 }
 
 // send sends the image of an input. The bytes are read from storage only where they are sent, and while they are; late
@@ -63,7 +68,7 @@ func (h images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (h images) send(
 	ctx context.Context, w http.ResponseWriter, r *http.Request, input *persistence.Input, late *time.Timer,
 ) {
-	r = withByteRange(r)
+	part := byteRange(r)
 	content := io.ReadSeeker(io.NewSectionReader(nil, 0, int64(input.ByteSize))) // HEAD needs its size alone
 	if r.Method == http.MethodGet {
 		release, err := h.gate.Reserve(min(int64(input.ByteSize), persistence.ImagePiece))
@@ -72,7 +77,7 @@ func (h images) send(
 			return
 		}
 		defer release()
-		image, err := h.store.OpenImage(ctx, input.ID, rangeBegin(r.Header.Get("Range"), int64(input.ByteSize)))
+		image, err := h.store.OpenImage(ctx, input.ID, rangeBegin(part.Header.Get("Range"), int64(input.ByteSize)))
 		if err != nil {
 			h.fail(w, r, or(context.Cause(ctx), err))
 			return
@@ -84,7 +89,7 @@ func (h images) send(
 	// Only now: an error must not be kept for a year.
 	describeImage(w.Header(), input)
 	seen := &failureSeen{ReadSeeker: content}
-	http.ServeContent(w, r, "", time.Time{}, seen)
+	http.ServeContent(w, part, "", time.Time{}, seen)
 	if seen.err == nil {
 		return
 	}
@@ -119,22 +124,18 @@ func or(first, second error) error {
 	return second
 }
 
-// withByteRange is the request with its Range as net/http reads it: without one of another unit than bytes, which is to be
-// ignored, and with the unit in lower case, which it may not be (RFC 9110, sections 14.1 and 14.2). net/http refuses both.
-// The last none of the bytes are ignored too: net/http answers them with a Content-Range that ends before it begins.
-func withByteRange(r *http.Request) *http.Request {
-	asked := r.Header.Get("Range")
-	unit, ranges, hasUnit := strings.Cut(asked, "=")
-	nothing := strings.Trim(ranges, " \t,") == "-0"
-	if asked == "" || hasUnit && unit == "bytes" && !nothing {
-		return r
+// byteRange is what http.ServeContent is to see of a request whose other conditions have been looked at: its Range as
+// net/http reads it, without one of another unit than bytes, which is to be ignored, and with the unit in lower case, which
+// it may not be (RFC 9110, sections 14.1 and 14.2). net/http refuses both. The last none of the bytes are ignored too:
+// net/http answers them with a Content-Range that ends before it begins.
+func byteRange(r *http.Request) *http.Request {
+	part := &http.Request{Method: r.Method, Header: http.Header{}}
+	unit, ranges, hasUnit := strings.Cut(r.Header.Get("Range"), "=")
+	if hasUnit && strings.EqualFold(unit, "bytes") && strings.Trim(ranges, " \t,") != "-0" {
+		part.Header.Set("Range", "bytes="+ranges)
+		part.Header.Set("If-Range", r.Header.Get("If-Range"))
 	}
-	r = r.Clone(r.Context())
-	r.Header.Del("Range")
-	if hasUnit && strings.EqualFold(unit, "bytes") && !nothing {
-		r.Header.Set("Range", "bytes="+ranges)
-	}
-	return r
+	return part
 }
 
 // rangeBegin is where the bytes that a Range header asks for begin, as far as is seen at once: it saves reading others.
@@ -162,9 +163,18 @@ func describeImage(h http.Header, input *persistence.Input) {
 // entityTag is the image's SHA-256: other bytes have another.
 func entityTag(input *persistence.Input) string { return `"` + input.SHA256.String() + `"` }
 
-// matches reports whether If-None-Match lists the entity tag.
-func matches(ifNoneMatch, etag string) bool {
-	return strings.Contains(ifNoneMatch, etag) || strings.TrimSpace(ifNoneMatch) == "*"
+// tags are the entity tags of a header, which may be there more than once.
+func tags(h http.Header, name string) string { return strings.Join(h.Values(name), ",") }
+
+// lists reports whether a list of entity tags has the one, or stands for all. A comma in another's quotes does no harm:
+// the one has none.
+func lists(tags, etag string) bool {
+	for tag := range strings.SplitSeq(tags, ",") {
+		if tag = strings.TrimSpace(tag); tag == etag || tag == "*" {
+			return true
+		}
+	}
+	return false
 }
 
 // fail answers what the store could not give, without its reasons.

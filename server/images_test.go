@@ -97,6 +97,11 @@ func TestImage(t *testing.T) {
 		"other":               {"GET", "If-None-Match", `"x"`, 200, 1, 10},
 		"odd":                 {"GET", "If-None-Match", "x", 200, 1, 10},
 		"head, same":          {"HEAD", "If-None-Match", etag, 304, 0, -1},
+		"wanted":              {"GET", "If-Match", `"x,y", ` + etag, 200, 1, 10},
+		"any wanted":          {"HEAD", "If-Match", "*", 200, 0, 10},
+		"wanted of nothing":   {"GET", "If-Match", "", 200, 1, 10},
+		"other wanted":        {"GET", "If-Match", `"x"`, 412, 0, -1},
+		"weak wanted":         {"HEAD", "If-Match", "W/" + etag, 412, 0, -1},
 		"POST":                {"POST", "", "", 405, 0, -1},
 	} {
 		f := newFakeImages()
@@ -144,6 +149,32 @@ func TestImageThatIsNotThere(t *testing.T) {
 	n, _ := resp.Body.Read(body)
 	if resp.StatusCode != 503 || strings.Contains(string(body[:n]), "secret") {
 		t.Errorf("%d %s", resp.StatusCode, body[:n])
+	}
+}
+
+// TestImageConditions that come together: If-Match is looked at first, and each header may be there twice.
+func TestImageConditions(t *testing.T) {
+	etag := entityTag(newFakeImages().input)
+	for name, row := range map[string]struct {
+		wanted, kept []string
+		status       int
+	}{
+		"another is wanted than is kept": {[]string{`"x"`}, []string{etag}, 412},
+		"the one wanted is kept":         {[]string{etag}, []string{etag}, 304},
+		"in the second header":           {[]string{`"x"`, etag}, []string{`"y"`}, 200},
+		"kept by the second header":      {nil, []string{`"y"`, etag}, 304},
+	} {
+		f := newFakeImages()
+		resp := f.get("GET", f.input.ID.String(), http.Header{"If-Match": row.wanted, "If-None-Match": row.kept})
+		if resp.StatusCode != row.status {
+			t.Errorf("%s: %d", name, resp.StatusCode)
+		}
+		if kept := resp.Header.Get("ETag") + resp.Header.Get("Cache-Control"); row.status == 412 && kept != "" {
+			t.Errorf("%s: the error may be kept: %v", name, resp.Header)
+		}
+		if kind := resp.Header.Get("Content-Type"); row.status == 412 && kind != "text/plain; charset=utf-8" {
+			t.Errorf("%s: %s", name, kind)
+		}
 	}
 }
 
