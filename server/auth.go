@@ -30,21 +30,32 @@ var (
 )
 
 // authenticate tells the context who asks, by the key in the headers, or in the first message of a WebSocket, where it
-// has the headers' names.
+// has the headers' names. Who fails too often from one address is told so; a key that is known is taken from there still.
 func (a *access) authenticate(ctx context.Context, h http.Header, init map[string]any) (context.Context, error) {
 	if a.ring == nil {
 		return ctx, nil
 	}
-	key, err := givenKey(h, init)
+	caller, err := a.find(h, init)
 	if err != nil {
-		return ctx, err
-	}
-	caller := a.ring.Find(key)
-	if caller == nil {
-		return ctx, errUnknownKey
+		address := clientAddress(ctx)
+		a.logger.LogAttrs(ctx, slog.LevelWarn, "not authenticated", slog.String("request_id", graph.RequestID(ctx)),
+			slog.String("address", address), slog.Any("error", err))
+		return ctx, or(a.limit.take(ctx, address), err)
 	}
 	logCaller(ctx, caller.Name)
 	return graph.WithCaller(ctx, caller), nil
+}
+
+// find finds who has the key of a request.
+func (a *access) find(h http.Header, init map[string]any) (*graph.Caller, error) {
+	key, err := givenKey(h, init)
+	if err != nil {
+		return nil, err
+	}
+	if caller := a.ring.Find(key); caller != nil {
+		return caller, nil
+	}
+	return nil, errUnknownKey
 }
 
 // renew is who has the caller's key now; nil: nobody.

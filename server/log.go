@@ -37,19 +37,21 @@ func spellDuration(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// logRequests tells the logger of each request that was answered: of server errors at level info, of others at debug.
-// Neither bodies nor the URL's parameters are logged: they may hold images and what people ask about.
+// logRequests tells the logger of each request that was answered: of server errors, and of what was refused to those who
+// may not have it or ask too often, at level info, of others at debug. Neither bodies nor the URL's parameters are logged:
+// they may hold images and what people ask about.
 func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		var caller atomic.Pointer[string]
-		r = r.WithContext(context.WithValue(r.Context(), loggedCallerKey{}, &caller))
+		asking := &client{address: r.RemoteAddr}
+		r = r.WithContext(context.WithValue(r.Context(), clientKey{}, asking))
 		body := &watchedBody{ReadCloser: r.Body}
 		r.Body = body
 		counter := &countingWriter{ResponseWriter: w, status: http.StatusOK, body: body, request: r}
 		next.ServeHTTP(counter, r)
 		level := slog.LevelDebug
-		if counter.status >= http.StatusInternalServerError {
+		switch status := counter.status; {
+		case status >= http.StatusInternalServerError, status == http.StatusForbidden, status == http.StatusTooManyRequests:
 			level = slog.LevelInfo
 		}
 		if !logger.Enabled(r.Context(), level) {
@@ -62,20 +64,35 @@ func logRequests(logger *slog.Logger, next http.Handler) http.Handler {
 			slog.Int("status", counter.status),
 			slog.Duration("duration", time.Since(start)),
 			slog.Int64("bytes", counter.bytes),
+			slog.String("address", asking.address),
 		}
-		if name := caller.Load(); name != nil {
+		if name := asking.caller.Load(); name != nil {
 			attrs = append(attrs, slog.String("caller", *name))
 		}
 		logger.LogAttrs(r.Context(), level, "request", attrs...)
 	})
 }
 
-type loggedCallerKey struct{}
+// client is who sent a request.
+type client struct {
+	address string                 // as http.Request has it
+	caller  atomic.Pointer[string] // the name of the key, which is found below logRequests; nil: none
+}
 
-// logCaller tells logRequests, which is above it, the name of who asks.
+type clientKey struct{}
+
+// clientAddress is where the context's request came from; empty where logRequests has not seen it.
+func clientAddress(ctx context.Context) string {
+	if c, ok := ctx.Value(clientKey{}).(*client); ok {
+		return c.address
+	}
+	return ""
+}
+
+// logCaller tells logRequests the name of who asks.
 func logCaller(ctx context.Context, name string) {
-	if caller, ok := ctx.Value(loggedCallerKey{}).(*atomic.Pointer[string]); ok {
-		caller.Store(&name)
+	if c, ok := ctx.Value(clientKey{}).(*client); ok {
+		c.caller.Store(&name)
 	}
 }
 

@@ -94,7 +94,7 @@ func TestPanicInAnAnswerCutsTheConnection(t *testing.T) {
 }
 
 func TestRequestIsLogged(t *testing.T) {
-	for status, level := range map[int]string{200: "DEBUG", 404: "DEBUG", 503: "INFO"} {
+	for status, level := range map[int]string{200: "DEBUG", 401: "DEBUG", 403: "INFO", 404: "DEBUG", 429: "INFO", 503: "INFO"} {
 		var logged bytes.Buffer
 		logger := newLogger(&logged, "auto", "debug")
 		h := logRequests(logger, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -103,7 +103,7 @@ func TestRequestIsLogged(t *testing.T) {
 		}))
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/graphql?query=secret", nil))
 		line := logged.String()
-		if !strings.Contains(line, `"level":"`+level+`"`) || !strings.Contains(line, `"bytes":4`) ||
+		if !strings.Contains(line, `"level":"`+level+`"`) || !strings.Contains(line, `"bytes":4,"address":"192.0.2.1:1234"`) ||
 			strings.Contains(line, "secret") {
 			t.Error(line)
 		}

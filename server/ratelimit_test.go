@@ -3,6 +3,7 @@ package main_test
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	server "sibyl/server"
@@ -45,6 +46,41 @@ func TestRateLimitOfAddresses(t *testing.T) {
 	for i, want := range []int{200, 200, 200, 429} {
 		if answer := s.ask(t, "{__typename}"); answer.Status != want {
 			t.Errorf("%d: %+v", i, answer)
+		}
+	}
+}
+
+// TestFailedAuthentication counts against the address, whichever way it came, and is logged with it. Keys that are known are
+// taken from there all the same.
+func TestFailedAuthentication(t *testing.T) {
+	const wrong = "sibyl_wrong"
+	var log lockedBuffer
+	ring := newKeyring(t, "reader")
+	s := newServerLogging(t, &log, ring.use, rarely)
+	s.refusedSocket(t, wrong)
+	for i, row := range []struct {
+		path, key string
+		status    int
+	}{
+		{"/graphql?query={__typename}", wrong, 401},
+		{"/metrics", "", 401},
+		{"/graphql?query={__typename}", wrong, 429},
+		{"/metrics", wrong, 429},
+		{"/metrics", ring.keys["reader"], 200},
+		{"/graphql?query={__typename}", ring.keys["reader"], 200},
+	} {
+		resp := s.request(t, http.MethodGet, row.path, "", "X-API-Key", row.key, "X-Request-Id", "asked-"+strconv.Itoa(i))
+		if resp.StatusCode != row.status || (resp.Header.Get("Retry-After") != "") != (row.status == 429) {
+			t.Errorf("%d: %d %v", i, resp.StatusCode, resp.Header)
+		}
+	}
+	logged := log.String()
+	for line, want := range map[string]int{
+		`level=WARN msg="not authenticated" `: 5, "request_id=asked-0 address=127.0.0.1:": 1,
+		"request_id=asked-3 address=127.0.0.1:": 1, wrong: 0,
+	} {
+		if got := strings.Count(logged, line); got != want {
+			t.Errorf("%s: %d times in\n%s", line, got, logged)
 		}
 	}
 }

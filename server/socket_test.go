@@ -24,6 +24,23 @@ type socketMessage struct {
 // openSocket begins the protocol with a key, or where that is empty without one.
 func (s *service) openSocket(t *testing.T, key string) *socket {
 	t.Helper()
+	c := s.dialSocket(t, key)
+	if m := c.next(); m.Type != "connection_ack" {
+		t.Fatalf("%+v", m)
+	}
+	return c
+}
+
+// refusedSocket is closed for its key.
+func (s *service) refusedSocket(t *testing.T, key string) {
+	t.Helper()
+	if m, err := s.dialSocket(t, key).receive(); websocket.CloseStatus(err) != 4403 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func (s *service) dialSocket(t *testing.T, key string) *socket {
+	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), s.url+"/graphql",
 		&websocket.DialOptions{Subprotocols: []string{"graphql-transport-ws"}})
 	if err != nil {
@@ -32,9 +49,6 @@ func (s *service) openSocket(t *testing.T, key string) *socket {
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	c := &socket{t, conn}
 	c.send(fmt.Sprintf(`{"type":"connection_init","payload":{"X-API-Key":%q}}`, key))
-	if m := c.next(); m.Type != "connection_ack" {
-		t.Fatalf("%+v", m)
-	}
 	return c
 }
 
