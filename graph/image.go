@@ -52,7 +52,7 @@ func (i *Image) DataURL(ctx context.Context) (*DataURL, error) {
 	if err != nil {
 		return nil, err
 	}
-	return loadersOf(ctx).show(images[i.input.ID])
+	return loadersOf(ctx).show(ctx, images[i.input.ID])
 }
 
 // Thumbnail returns a small picture that fits a square of size pixels; nil where retention has removed the bytes.
@@ -72,7 +72,7 @@ func (i *Image) Thumbnail(ctx context.Context, size int32) (*DataURL, error) {
 	if err != nil {
 		return nil, err
 	}
-	return loadersOf(ctx).show(thumbnails[i.input.ID])
+	return loadersOf(ctx).show(ctx, thumbnails[i.input.ID])
 }
 
 func (i *Image) removed() bool { return i.input.StoredIn == persistence.StoredRemoved }
@@ -86,7 +86,7 @@ type shown struct {
 }
 
 // show uses an image in the answer; nil is one that was deleted meanwhile.
-func (l *loaders) show(s *shown) (*DataURL, error) {
+func (l *loaders) show(ctx context.Context, s *shown) (*DataURL, error) {
 	switch {
 	case s == nil:
 		return nil, persistence.ErrNotFound
@@ -95,17 +95,17 @@ func (l *loaders) show(s *shown) (*DataURL, error) {
 	case s.paid.CompareAndSwap(true, false):
 		return s.url, nil
 	}
-	return s.url, l.spend(len(s.url.Bytes))
+	return s.url, l.spend(ctx, len(s.url.Bytes))
 }
 
 // pay takes room for one use of an image of so many bytes.
-func (l *loaders) pay(s *shown, bytes int) {
-	s.err = l.spend(bytes)
+func (l *loaders) pay(ctx context.Context, s *shown, bytes int) {
+	s.err = l.spend(ctx, bytes)
 	s.paid.Store(s.err == nil)
 }
 
-// spend takes the bytes, in Base64, from what the answer may still hold.
-func (l *loaders) spend(bytes int) error {
+// spend takes the bytes, in Base64, from what the answer may still hold, and the memory for them.
+func (l *loaders) spend(ctx context.Context, bytes int) error {
 	length := int64(base64.StdEncoding.EncodedLen(bytes))
 	for {
 		left := l.answerBytes.Load()
@@ -115,9 +115,13 @@ func (l *loaders) spend(bytes int) error {
 			}
 		}
 		if l.answerBytes.CompareAndSwap(left, left-length) {
-			return nil
+			break
 		}
 	}
+	if take := l.resolver.options.TakeMemory; take != nil && !take(ctx, length) {
+		return &Error{Code: CodeOverloaded, Message: "too many image bytes are in flight: ask again soon"}
+	}
+	return nil
 }
 
 // images reads the images for which the answer has room, the first before the others.
@@ -128,7 +132,7 @@ func (r *Resolver) images(
 	var room []*persistence.Input
 	for _, in := range inputs {
 		image := new(shown)
-		if loadersOf(ctx).pay(image, in.ByteSize); image.err == nil {
+		if loadersOf(ctx).pay(ctx, image, in.ByteSize); image.err == nil {
 			room = append(room, in)
 		}
 		all[in.ID] = image

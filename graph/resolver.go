@@ -17,6 +17,9 @@ import (
 type Options struct {
 	// MaxResponseBytes bounds the image bytes in one answer; 0: 64 MiB.
 	MaxResponseBytes int64
+	// TakeMemory takes memory for image bytes of the answer to the operation of ctx, until it has been sent, and reports
+	// whether there was any; nil: there always is. It is safe for concurrent use.
+	TakeMemory func(ctx context.Context, bytes int64) bool
 	// EveryField lets gqlgen resolve each field on its own, so that middleware around fields sees all of them; lists are
 	// several times slower then.
 	EveryField bool

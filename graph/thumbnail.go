@@ -21,7 +21,7 @@ func (r *Resolver) thumbnails(
 	var unmade []*persistence.Input
 	for _, in := range inputs {
 		if t, found := r.made.get(keyOfThumbnail(in, size)); found {
-			all[in.ID] = loadersOf(ctx).paidThumbnail(t)
+			all[in.ID] = loadersOf(ctx).paidThumbnail(ctx, t)
 		} else {
 			unmade = append(unmade, in)
 		}
@@ -70,13 +70,13 @@ func (r *Resolver) thumbnail(
 	if err != nil {
 		return &shown{err: err}
 	}
-	return loaders.paidThumbnail(t)
+	return loaders.paidThumbnail(ctx, t)
 }
 
 // paidThumbnail is a thumbnail on its way into the answer, if that has room for it.
-func (l *loaders) paidThumbnail(t *thumbnail) *shown {
+func (l *loaders) paidThumbnail(ctx context.Context, t *thumbnail) *shown {
 	small := new(shown)
-	if l.pay(small, len(t.bytes)); small.err == nil {
+	if l.pay(ctx, small, len(t.bytes)); small.err == nil {
 		small.url = &DataURL{ContentType: t.contentType, Bytes: t.bytes}
 	}
 	return small

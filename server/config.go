@@ -62,9 +62,10 @@ type Config struct {
 
 	DocumentLimits `embed:""`
 
-	// MaxInFlight bounds the GraphQL operations that run, MaxInFlightBytes what their requests hold in memory.
+	// MaxInFlight bounds the GraphQL operations that run, MaxInFlightBytes what their requests
+	// hold in memory, and as much again what their answers do.
 	MaxInFlight      int      `default:"1024" help:"Most operations at a time; more are OVERLOADED."`
-	MaxInFlightBytes ByteSize `default:"1GiB" help:"Most bytes of requests in memory; more are OVERLOADED."`
+	MaxInFlightBytes ByteSize `default:"1GiB" help:"Most bytes of requests in memory, and of answers; more are OVERLOADED."`
 	// MaxStreams bounds the WebSockets and event streams that are open.
 	MaxStreams int `default:"4096" help:"Most WebSockets and event streams at a time; more are OVERLOADED."`
 	// Timeout bounds an operation, with the reading of its request.

@@ -57,6 +57,7 @@ func (s *Server) graphQL() http.Handler {
 		Renew:            s.access.renew,
 		Admit:            s.access.limit.take,
 		Gate:             s.gate,
+		Answers:          transport.NewGate(0, int64(s.config.MaxInFlightBytes)),
 		Streams:          s.streams,
 		Documents:        s.documents,
 		AllowedOrigins:   s.config.CORSOrigins,

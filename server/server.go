@@ -174,7 +174,8 @@ func anyHope(models []*inference.Model) error {
 
 func (s *Server) openHTTP(ctx context.Context) error {
 	s.resolver = graph.New(s.engine, s.store, graph.Options{
-		MaxResponseBytes: int64(s.config.MaxResponseBytes), Authorize: s.access.ring != nil,
+		TakeMemory: transport.TakeMemory,
+		MaxResponseBytes: int64(min(s.config.MaxResponseBytes, s.config.MaxInFlightBytes)), Authorize: s.access.ring != nil,
 		Logger: s.logger, Stored: s.stored,
 	})
 	s.metrics = metrics.New(metrics.Sources{

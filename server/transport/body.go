@@ -21,7 +21,7 @@ const (
 type body struct {
 	r       io.Reader // gives an error beyond the limit
 	limit   int64
-	permit  *permit
+	share   *share
 	granted int64 // of the budget and not yet used
 }
 
@@ -37,14 +37,14 @@ func (x *exchange) body(limit int64, tooLong *refusal) (b body, err error) {
 	if !x.options.Gate.hasRoom(x.r.ContentLength) {
 		return b, errTooManyBytes
 	}
-	return body{r: http.MaxBytesReader(x.w, x.r.Body, limit), limit: limit, permit: &x.permit}, nil
+	return body{r: http.MaxBytesReader(x.w, x.r.Body, limit), limit: limit, share: &x.permit.share}, nil
 }
 
 // Read reads the body; its error is a refusal where the gate has no budget left.
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if b.granted -= int64(n); b.granted < 0 {
-		more, enough := b.permit.reserve(-b.granted, grant)
+		more, enough := b.share.take(-b.granted, grant)
 		if !enough {
 			return 0, errTooManyBytes
 		}
@@ -60,7 +60,7 @@ func (b *body) takeRoom(n int64) bool {
 	if missing <= 0 {
 		return true
 	}
-	more, enough := b.permit.reserve(missing, missing)
+	more, enough := b.share.take(missing, missing)
 	b.granted += more
 	return enough
 }

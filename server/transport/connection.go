@@ -16,6 +16,8 @@ import (
 const (
 	// maxOperations bounds those of one connection at a time.
 	maxOperations = 128
+	// maxInitBytes bounds the messages of who is not known yet: a key takes no more.
+	maxInitBytes = 16 << 10
 	// maxEnvelopeBytes is what a message may have around its operation.
 	maxEnvelopeBytes = 4 << 10
 	// goingAway is why the server ends a connection in order.
@@ -69,7 +71,7 @@ func (c *connection) serve(ctx context.Context, ws *websocket.Conn) {
 		_ = ws.Close(closeSubprotocol, "Subprotocol not acceptable")
 		return
 	}
-	ws.SetReadLimit(c.options.MaxDocumentBytes + maxEnvelopeBytes)
+	ws.SetReadLimit(min(maxInitBytes, c.maxMessageBytes()))
 	impatience := time.AfterFunc(c.options.InitTimeout, func() {
 		if !c.isAcknowledged() {
 			_ = ws.Close(closeInitTimeout, "Connection initialisation timeout")
@@ -111,23 +113,40 @@ func (c *connection) receiveAll(ctx context.Context) (err error) {
 			err = c.panicked(ctx, v)
 		}
 	}()
-	for {
-		kind, text, err := c.ws.Read(ctx)
-		if err != nil {
-			return err
-		}
-		if kind != websocket.MessageText {
-			return errInvalidMessage
-		}
-		m, err := parseMessage(text)
-		if err != nil {
-			return err
-		}
-		if ctx, err = c.receive(ctx, m); err != nil {
-			return err
-		}
+	for err == nil {
+		ctx, err = c.receiveNext(ctx)
 	}
+	return err
 }
+
+// receiveNext waits for a message, handles it, and returns the context of those after it. What is long of it takes of the
+// gate's budget while it comes: an operation that is begun then takes its own.
+func (c *connection) receiveNext(ctx context.Context) (context.Context, error) {
+	kind, r, err := c.ws.Reader(ctx)
+	if err != nil {
+		return ctx, err
+	}
+	if kind != websocket.MessageText {
+		return ctx, errInvalidMessage
+	}
+	coming := share{gate: c.options.Gate}
+	defer coming.giveBack()
+	b := body{r: r, limit: c.maxMessageBytes(), share: &coming, granted: grant}
+	text, err := b.readAll(0)
+	if errors.Is(err, errTooManyBytes) {
+		return ctx, errNoRoom
+	}
+	if err != nil {
+		return ctx, err
+	}
+	m, err := parseMessage(text)
+	if err != nil {
+		return ctx, err
+	}
+	return c.receive(ctx, m)
+}
+
+func (c *connection) maxMessageBytes() int64 { return c.options.MaxDocumentBytes + maxEnvelopeBytes }
 
 // receive handles a message and returns the context of those after it.
 func (c *connection) receive(ctx context.Context, m *message) (context.Context, error) {
@@ -165,9 +184,13 @@ func (c *connection) initialise(ctx context.Context, m *message) (context.Contex
 			return ctx, errForbidden
 		}
 	}
+	if c.options.Streams.admit(c) != nil {
+		return ctx, errNoRoom
+	}
 	if !c.acknowledge(graph.CallerOf(ctx)) {
 		return ctx, errForbidden
 	}
+	c.ws.SetReadLimit(c.maxMessageBytes())
 	return ctx, c.send(appendMessage(nil, "", typeAck, nil))
 }
 
@@ -229,6 +252,8 @@ func (c *connection) add(r *running) (*graph.Caller, *refusal, error) {
 // operate runs an operation and sends what comes of it.
 func (c *connection) operate(ctx context.Context, r *running, op *operation, size int64) {
 	x := &exchange{options: c.options, exec: c.exec, answer: graphqlResponse, began: time.Now()}
+	x.sending.gate = c.options.Answers
+	defer x.sent()
 	x.admit = func(op *graphql.OperationContext) error { return c.subscribed(r, op) }
 	out := outcome{err: c.options.mayAsk(ctx, c.remoteAddr)}
 	if out.err == nil {

@@ -34,8 +34,9 @@ func (x *exchange) takeEvents() context.Context {
 	return ctx
 }
 
-// leave ends what takeEvents began.
+// leave ends what takeEvents began, and gives back what the answer took.
 func (x *exchange) leave() {
+	x.sent()
 	if x.events != nil {
 		x.options.Streams.leave(x.events)
 		x.events.cancel(nil)

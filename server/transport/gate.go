@@ -135,12 +135,33 @@ func (g *Gate) reserve(least, most int64) (reserved int64, ok bool) {
 	return reserved, true
 }
 
-// A permit is one operation's place in the gate. It has as many holders as goroutines work on the operation, so that
-// one that is stuck still counts.
+// A share is bytes of a gate's budget. Safe for concurrent use.
+type share struct {
+	gate  *Gate
+	bytes atomic.Int64
+}
+
+// take takes least bytes of the gate's budget, and up to most where there is room, until they are given back.
+func (s *share) take(least, most int64) (taken int64, ok bool) {
+	taken, ok = s.gate.reserve(least, most)
+	s.bytes.Add(taken)
+	return taken, ok
+}
+
+// giveBack gives back all that was taken.
+func (s *share) giveBack() {
+	if bytes := s.bytes.Swap(0); bytes > 0 {
+		s.gate.mu.Lock()
+		defer s.gate.mu.Unlock()
+		s.gate.bytes -= bytes
+	}
+}
+
+// A permit is one operation's place in the gate, with its share of the bytes. It has as many holders as goroutines work
+// on the operation, so that one that is stuck still counts.
 type permit struct {
-	gate    *Gate
+	share
 	holders atomic.Int32
-	bytes   atomic.Int64
 	started bool // guarded by the gate's mu
 }
 
@@ -157,16 +178,9 @@ func (p *permit) start() error {
 	return nil
 }
 
-// reserve takes least bytes of the gate's budget, and up to most where there is room, until the permit is released.
-func (p *permit) reserve(least, most int64) (reserved int64, ok bool) {
-	reserved, ok = p.gate.reserve(least, most)
-	p.bytes.Add(reserved)
-	return reserved, ok
-}
-
 func (p *permit) hold() { p.holders.Add(1) }
 
-// release gives the place back when the last holder calls it.
+// release gives place and bytes back when the last holder calls it.
 func (p *permit) release() {
 	if p.holders.Add(-1) == 0 {
 		p.gate.leave(p)

@@ -56,6 +56,8 @@ var (
 	errForbidden    = &closeError{closeForbidden, "Forbidden"}
 	errTooManyInits = &closeError{closeTooManyInits, "Too many initialisation requests"}
 	errInternal     = &closeError{closeInternal, "Internal server error"}
+	// errNoRoom is of a server that has too many clients, or too many bytes in flight.
+	errNoRoom = &closeError{websocket.StatusTryAgainLater, "Too busy; try again later"}
 )
 
 // alreadyExists ends a connection on which two operations have the same ID.

@@ -34,7 +34,7 @@ func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) out
 		return outcome{err: err}
 	}
 	defer x.permit.release()
-	if _, ok := x.permit.reserve(bytes, bytes); !ok {
+	if _, ok := x.permit.take(bytes, bytes); !ok {
 		return outcome{err: errTooManyBytes}
 	}
 	if err := x.permit.start(); err != nil {
@@ -47,7 +47,7 @@ func (x *exchange) runSized(ctx context.Context, op *operation, bytes int64) out
 // heeds neither is left behind with its place in the gate, and its client answered.
 func (x *exchange) run(ctx context.Context, deadline time.Time, op *operation) outcome {
 	defer func() { x.gone = ctx.Err() != nil && context.Cause(ctx) == context.Canceled }()
-	bounded, cancel := context.WithDeadline(x.timing.into(graphql.StartOperationTrace(ctx)), deadline)
+	bounded, cancel := context.WithDeadline(x.into(graphql.StartOperationTrace(ctx)), deadline)
 	defer cancel()
 	done := make(chan outcome, 1)
 	x.permit.hold()
@@ -58,14 +58,14 @@ func (x *exchange) run(ctx context.Context, deadline time.Time, op *operation) o
 	})
 	select {
 	case out := <-done:
-		return x.see(out)
+		return x.weigh(x.see(out))
 	case <-bounded.Done():
 	}
 	stuck := time.NewTimer(persistence.OutcomeTimeout(x.permit.bytes.Load()) + stuckMargin)
 	defer stuck.Stop()
 	select {
 	case out := <-done:
-		return x.see(out)
+		return x.weigh(x.see(out))
 	case <-stuck.C:
 		return outcome{err: unanswered(bounded)}
 	}
@@ -136,7 +136,7 @@ func (x *exchange) admits(op *operation, opCtx *graphql.OperationContext) error 
 
 // begin begins a subscription. One that fails has an answer, which says why.
 func (x *exchange) begin(ctx context.Context, opCtx *graphql.OperationContext) outcome {
-	ctx, stream := graph.WithStream(ctx)
+	ctx, stream := graph.WithStream(x.into(ctx))
 	next, ctx := x.exec.DispatchOperation(ctx, opCtx)
 	more := func() (resp *graphql.Response) {
 		defer func() {
@@ -144,6 +144,7 @@ func (x *exchange) begin(ctx context.Context, opCtx *graphql.OperationContext) o
 				resp = x.panicked(ctx, opCtx, v)
 			}
 		}()
+		x.sent() // the one before
 		resp = next(ctx)
 		if ended := endedFor(ctx); ended != nil {
 			return &graphql.Response{Errors: ended.list()}

@@ -39,6 +39,8 @@ type Query {
   panic: String
   "tells who asks"
   caller: String
+  "gives so much text, and takes memory for so much"
+  long(bytes: Int!, take: Int): String
   "waits for its context"
   slow: String
   "does not even heed its context"
@@ -46,11 +48,12 @@ type Query {
 }
 type Mutation {
   upload(file: Upload, files: [Upload]): String
+  long(bytes: Int!, take: Int): String
 }
 type Subscription {
   "gives the numbers up to the last"
   count(to: Int!): Int
-  "gives text without end"
+  "gives text without end, and takes memory for each"
   flood(bytes: Int!): String
   "gives nothing until it is cancelled"
   never: Int @requires(role: "READER")
@@ -136,6 +139,12 @@ func (f *fields) resolve(ctx context.Context, name string, args map[string]any) 
 		return fmt.Sprint(caller.Name, " ", caller.Roles), nil
 	case "panic":
 		panic("secret of the server")
+	case "long":
+		if take, _ := args["take"].(int64); !transport.TakeMemory(ctx, take) {
+			return nil, &graph.Error{Code: graph.CodeOverloaded, Message: "no room"}
+		}
+		bytes, _ := args["bytes"].(int64)
+		return strings.Repeat("x", int(bytes)), nil
 	case "slow":
 		f.entered <- struct{}{}
 		<-ctx.Done()
@@ -169,6 +178,9 @@ func (f *fields) stream(ctx context.Context, name string, args map[string]any) g
 			return &graphql.Response{Data: fmt.Appendf(nil, "{\"count\":\n%d}", given)}
 		case name == "flood" && ctx.Err() == nil:
 			bytes, _ := args["bytes"].(int64)
+			if !transport.TakeMemory(ctx, bytes) {
+				return nil
+			}
 			return &graphql.Response{Data: fmt.Appendf(nil, `{"flood":%q}`, strings.Repeat("x", int(bytes)))}
 		case name == "never", name == "idle":
 			f.entered <- struct{}{}
@@ -218,10 +230,10 @@ func present(ctx context.Context, err error) *gqlerror.Error {
 
 // bundle is a handler with the transports, and what tests hold of it.
 type bundle struct {
-	fields  *fields
-	gate    *transport.Gate
-	streams *transport.Streams
-	handler http.Handler
+	fields        *fields
+	gate, answers *transport.Gate
+	streams       *transport.Streams
+	handler       http.Handler
 }
 
 // limits are small, so that tests can reach them.
@@ -235,11 +247,12 @@ func setup(t testing.TB, change ...func(*transport.Options)) *bundle {
 	t.Helper()
 	o := limits
 	o.Documents = transport.NewDocuments(nil, false, 2)
-	o.Gate, o.Streams = transport.NewGate(8, 100_000), transport.NewStreams(4, time.Hour)
+	o.Gate, o.Answers = transport.NewGate(8, 100_000), transport.NewGate(0, 1<<20)
+	o.Streams = transport.NewStreams(4, time.Hour)
 	for _, f := range change {
 		f(&o)
 	}
-	b := &bundle{gate: o.Gate, streams: o.Streams, fields: &fields{entered: make(chan struct{}, 100), release: make(chan struct{})}}
+	b := &bundle{gate: o.Gate, answers: o.Answers, streams: o.Streams, fields: &fields{entered: make(chan struct{}, 100), release: make(chan struct{})}}
 	exec := executor.New(b.fields)
 	exec.SetErrorPresenter(present)
 	b.handler = transport.Handler(exec, o)

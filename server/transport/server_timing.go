@@ -20,16 +20,12 @@ type stage struct {
 	took time.Duration
 }
 
-type serverTimingKey struct{}
-
-func (t *ServerTiming) into(ctx context.Context) context.Context {
-	return context.WithValue(ctx, serverTimingKey{}, t)
-}
-
 // ServerTimingOf returns that of the answer to the operation of ctx, or nil where there is none.
 func ServerTimingOf(ctx context.Context) *ServerTiming {
-	t, _ := ctx.Value(serverTimingKey{}).(*ServerTiming)
-	return t
+	if x := exchangeOf(ctx); x != nil {
+		return &x.timing
+	}
+	return nil
 }
 
 // Add tells how long a stage took; one that came several times is summed. The name is a token of HTTP. Of nil it tells

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -13,10 +14,13 @@ type Streams struct {
 	keepAlive time.Duration
 	running   sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	open   map[stream]struct{}
-	closed bool
-	idle   chan struct{} // is closed when Streams is closed and none is left
+	mu   sync.Mutex      // guards what follows
+	open map[stream]bool // whether it has a place
+	// places are how many have one, and waiting those that have none yet, the oldest first.
+	places  int
+	waiting []stream
+	closed  bool
+	idle    chan struct{} // is closed when Streams is closed and none is left
 	// quiet ends the goroutine that keeps them alive; nil where none is open.
 	quiet chan struct{}
 }
@@ -35,7 +39,7 @@ type stream interface {
 
 // NewStreams returns one for so many connections, on each of which something is sent at least every keepAlive.
 func NewStreams(most int, keepAlive time.Duration) *Streams {
-	return &Streams{max: most, keepAlive: keepAlive, open: map[stream]struct{}{}, idle: make(chan struct{})}
+	return &Streams{max: most, keepAlive: keepAlive, open: map[stream]bool{}, idle: make(chan struct{})}
 }
 
 // Count is how many are open.
@@ -94,25 +98,80 @@ func (s *Streams) Recheck() {
 func (s *Streams) enter(st stream) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.hasPlace(); err != nil {
+		return err
+	}
+	s.places++
+	s.add(st, true)
+	return nil
+}
+
+// knock is enter for one whose client is not known yet, and which takes no place from others. As many may wait as may be
+// open; where there are more, the oldest is ended, which has had time to say who it is.
+func (s *Streams) knock(st stream) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.hasPlace(); err != nil {
+		return err
+	}
+	s.add(st, false)
+	s.waiting = append(s.waiting, st)
+	if len(s.waiting) > s.max {
+		s.running.Go(s.waiting[0].abort)
+		s.waiting = s.waiting[1:]
+	}
+	return nil
+}
+
+// admit gives one that has knocked a place, or refuses it as OVERLOADED.
+func (s *Streams) admit(st stream) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.hasPlace(); err != nil {
+		return err
+	}
+	s.places++
+	s.open[st] = true
+	s.stopWaiting(st)
+	return nil
+}
+
+// hasPlace returns why there is none for one more; mu must be held.
+func (s *Streams) hasPlace() error {
 	switch {
 	case s.closed:
 		return errShuttingDown
-	case len(s.open) >= s.max:
+	case s.places >= s.max:
 		return errTooManyStreams
 	}
-	s.open[st] = struct{}{}
+	return nil
+}
+
+// add keeps one alive from now on; mu must be held.
+func (s *Streams) add(st stream, placed bool) {
+	s.open[st] = placed
 	if s.quiet == nil {
 		quiet := make(chan struct{})
 		s.quiet = quiet
 		s.running.Go(func() { s.pingAll(quiet) })
 	}
-	return nil
+}
+
+// stopWaiting must be called with mu held.
+func (s *Streams) stopWaiting(st stream) {
+	if i := slices.Index(s.waiting, st); i >= 0 {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
+	}
 }
 
 func (s *Streams) leave(st stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.open[st] {
+		s.places--
+	}
 	delete(s.open, st)
+	s.stopWaiting(st)
 	if len(s.open) == 0 && s.quiet != nil {
 		close(s.quiet)
 		s.quiet = nil

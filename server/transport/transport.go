@@ -23,6 +23,9 @@ type Options struct {
 	Admit func(ctx context.Context, remoteAddr string) error
 	// Gate bounds the operations in flight and the bytes of their bodies.
 	Gate *Gate
+	// Answers bounds the bytes of long answers, until they have been sent, and no operations. It is another than Gate, so that
+	// those who read slowly keep out nobody's requests.
+	Answers *Gate
 	// Streams bounds the connections that stay open for subscriptions.
 	Streams *Streams
 	// Documents are those that clients may name in the place of their text.
@@ -127,6 +130,8 @@ type exchange struct {
 	// gone tells that its client had, when the operation had run.
 	gone   bool
 	timing ServerTiming
+	// sending is what the answer that is being made or sent has of the budget of answers.
+	sending share
 	// admit lets a subscription begin, whose answers will be many; nil where there can be one only.
 	admit func(*graphql.OperationContext) error
 	// events are the answer where it is a stream of them; nil: it cannot be.
@@ -136,6 +141,7 @@ type exchange struct {
 // serve takes a request all the way: read makes the operation of it, which is then run and answered.
 func (o *Options) serve(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecutor, read reader) {
 	x := &exchange{options: o, w: w, r: r, exec: exec, answer: plainJSON, began: time.Now()}
+	x.sending.gate = o.Answers
 	defer x.leave()
 	defer x.recoverPanic()
 	out := x.readAndRun(x.began.Add(o.Timeout), read)
@@ -214,7 +220,9 @@ func (x *exchange) readAndRun(deadline time.Time, read reader) outcome {
 	}
 	status := x.answer.status(out.resp)
 	if wanted.events == allEvents && status == http.StatusOK {
-		return outcome{more: once(out.resp)}
+		x.answered = true
+		x.events.send(once(out.resp))
+		return outcome{}
 	}
 	x.write(status, out.resp)
 	return outcome{}

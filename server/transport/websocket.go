@@ -55,7 +55,7 @@ func (t webSocket) enter(r *http.Request, c *connection) error {
 	if !sameOrigin(r) && !slices.Contains(t.options.AllowedOrigins, r.Header.Get("Origin")) {
 		return errOrigin
 	}
-	return t.options.Streams.enter(c)
+	return t.options.Streams.knock(c)
 }
 
 // sameOrigin reports whether no browser sent the request, or one that has a page of this host open.
