@@ -133,6 +133,7 @@ func PresentError(logger *slog.Logger) graphql.ErrorPresenterFunc {
 		presented := present(ctx, err)
 		atField(ctx, presented)
 		atVariable(ctx, presented)
+		tellStored(ctx, presented)
 		presented.Message = shorten(presented.Message)
 		return presented
 	}
@@ -154,6 +155,17 @@ func atField(ctx context.Context, e *gqlerror.Error) {
 	e.Path = e.Path[:end]
 	if len(e.Locations) == 0 {
 		core.At(field.Field.Position)(e)
+	}
+}
+
+// tellStored says of an error below a mutation's field that the mutation was done, before what was asked of its outcome
+// failed. That can take all of the answer with it, and with it the only sign of what is stored.
+func tellStored(ctx context.Context, e *gqlerror.Error) {
+	if len(e.Path) < 2 || e.Extensions["stored"] != nil || graphql.GetFieldContext(ctx) == nil {
+		return
+	}
+	if op := graphql.GetOperationContext(ctx).Operation; op != nil && op.Operation == ast.Mutation {
+		e.Extensions["stored"] = "yes"
 	}
 }
 

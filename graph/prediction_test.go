@@ -63,6 +63,34 @@ func TestPredictAndFindAgain(t *testing.T) {
 	}
 }
 
+// TestErrorsBelowAMutation tell that it was done, and those of its own field do not.
+func TestErrorsBelowAMutation(t *testing.T) {
+	b := setup(t, graph.Options{})
+	stored := 0.0
+	for selection, want := range map[string]any{
+		`predict(image: $image) { input { predictions(first: -1) { totalCount } } }`:                               "yes",
+		`predict(image: $image) { model { predictions(after: "x") { totalCount } } }`:                              "yes",
+		`predict(image: $image) { input { image { thumbnail(size: 1) } } }`:                                        "yes",
+		`predict(image: $image) { id } again: predict(image: $image) { classes(top: -1) { name } }`:                "yes",
+		`predictBatch(images: [$image]) { ... on Prediction { input { predictions(first: -1) { totalCount } } } }`: "yes",
+		`predict(image: $image, model: "none") { input { predictions(first: -1) { totalCount } } }`:                nil,
+	} {
+		a := b.do(t, `mutation ($image: Upload!) { `+selection+` }`, map[string]any{"image": one()})
+		if len(a.Errors) != 1 || a.Errors[0].Extensions["stored"] != want {
+			t.Errorf("%s: %v", selection, a.Errors)
+		}
+		now := b.must(t, `{ predictions(first: 0) { totalCount } }`, nil).at(t, "predictions", "totalCount").(float64)
+		if (now > stored) != (want != nil) {
+			t.Errorf("%s: %v are stored, before it %v", selection, now, stored)
+		}
+		stored = now
+	}
+	if a := b.do(t, `{ predictions(first: 1) { nodes { classes(top: -1) { name } } } }`, nil); a.codes() != "BAD_USER_INPUT" ||
+		a.Errors[0].Extensions["stored"] != nil {
+		t.Errorf("a query: %v", a.Errors)
+	}
+}
+
 func TestPredictNamesItsModel(t *testing.T) {
 	b := setup(t, graph.Options{})
 	for arguments, code := range map[string]string{

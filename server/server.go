@@ -174,9 +174,8 @@ func anyHope(models []*inference.Model) error {
 
 func (s *Server) openHTTP(ctx context.Context) error {
 	s.resolver = graph.New(s.engine, s.store, graph.Options{
-		TakeMemory: transport.TakeMemory,
-		MaxResponseBytes: int64(min(s.config.MaxResponseBytes, s.config.MaxInFlightBytes)), Authorize: s.access.ring != nil,
-		Logger: s.logger, Stored: s.stored,
+		MaxResponseBytes: int64(min(s.config.MaxResponseBytes, s.config.MaxInFlightBytes)), TakeMemory: transport.TakeMemory,
+		Authorize: s.access.ring != nil, Logger: s.logger, Stored: s.stored,
 	})
 	s.metrics = metrics.New(metrics.Sources{
 		Models: s.engine.Statistics, Store: s.store.Statistics, Shadows: s.resolver.ShadowStatistics,
