@@ -19,10 +19,15 @@ import (
 const maxKeyLength = 255
 
 // newKey checks a client's idempotency key, and takes the fingerprint of what it is sent with: the arguments as they
-// were given, and the image.
-func newKey(key string, upload Upload, model *string, version *int32) (*persistence.IdempotencyKey, error) {
+// were given, and the image. Each caller has keys of its own: who guessed another's would be given its prediction.
+func newKey(
+	ctx context.Context, key string, upload Upload, model *string, version *int32,
+) (*persistence.IdempotencyKey, error) {
 	if n := utf8.RuneCountInString(key); n < 1 || n > maxKeyLength || !utf8.ValidString(key) || strings.ContainsRune(key, 0) {
 		return nil, badUserInput("idempotencyKey must have 1 to %d characters, without NUL", maxKeyLength)
+	}
+	if caller := CallerOf(ctx); caller != nil {
+		key = caller.Name + " " + key // names have no blanks
 	}
 	fingerprint := sha256.New()
 	fingerprint.Write(persistence.DigestOf(upload.Data))

@@ -55,6 +55,23 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// TestIdempotencyKeyOfACaller: another caller with the same key is another request.
+func TestIdempotencyKeyOfACaller(t *testing.T) {
+	b := setup(t, graph.Options{})
+	ids := map[string]string{}
+	for name, caller := range map[string]*graph.Caller{"nobody": nil, "a": {Name: "a"}, "b": {Name: "b"}} {
+		var got [2]string
+		for i := range got {
+			made := b.as(caller).must(t, keyedMutation, map[string]any{"image": one(), "key": "k"})
+			got[i] = made.text(t, "predict", "id")
+		}
+		if got[0] != got[1] || ids[got[0]] != "" {
+			t.Errorf("%s got %v, where others got %v", name, got, ids)
+		}
+		ids[got[0]] = name
+	}
+}
+
 // TestIdempotencyKeyAtTheSameTime sends one key to two replicas many times at once.
 func TestIdempotencyKeyAtTheSameTime(t *testing.T) {
 	url := persistencetest.Migrated(t)

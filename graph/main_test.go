@@ -34,6 +34,15 @@ type bundle struct {
 	store    *persistence.Store
 	// admin connects to the same database, past the store.
 	admin *pgxpool.Pool
+	// caller is who asks; nil: nobody is known to.
+	caller *graph.Caller
+}
+
+// as is the bundle of which a caller asks.
+func (b *bundle) as(caller *graph.Caller) *bundle {
+	theirs := *b
+	theirs.caller = caller
+	return &theirs
 }
 
 func setup(t testing.TB, o graph.Options) *bundle {
@@ -119,6 +128,9 @@ func (b *bundle) respondTo(t testing.TB, query, name string, variables map[strin
 	t.Helper()
 	ctx, end := context.WithCancel(graphql.StartOperationTrace(t.Context()))
 	defer end()
+	if b.caller != nil {
+		ctx = graph.WithCaller(ctx, b.caller)
+	}
 	now := time.Now()
 	operation, errs := b.executor.CreateOperationContext(ctx, &graphql.RawParams{
 		Query: query, OperationName: name, Variables: variables, ReadTime: graphql.TraceTiming{Start: now, End: now},

@@ -24,7 +24,7 @@ func (r *Resolver) predict(
 		return r.predictNew(ctx, upload, model, version, nil)
 	}
 	loadersOf(ctx).forget()
-	key, err := newKey(*idempotencyKey, upload, model, version)
+	key, err := newKey(ctx, *idempotencyKey, upload, model, version)
 	if err != nil {
 		return nil, err
 	}
