@@ -40,8 +40,9 @@ func parseFilter(text string) (*PredictionFilter, error) {
 		Variable: name, Type: ast.NamedType("PredictionFilter", nil), Definition: parsedSchema.Types["PredictionFilter"],
 	}
 	operation := &ast.OperationDefinition{VariableDefinitions: ast.VariableDefinitionList{variable}}
-	coerced, err := validator.VariableValues(parsedSchema, operation, map[string]any{name: whole(value)})
-	if wrong := checkVariables(operation, coerced); err == nil && wrong != nil {
+	variables := map[string]any{name: whole(value)}
+	coerced, err := validator.VariableValues(parsedSchema, operation, variables)
+	if wrong := checkVariables(operation, variables); wrong != nil {
 		err = wrong
 	}
 	if err != nil {

@@ -132,7 +132,7 @@ func (b *bundle) respondTo(t testing.TB, query, name string, variables map[strin
 		ctx = graph.WithCaller(ctx, b.caller)
 	}
 	now := time.Now()
-	operation, errs := b.executor.CreateOperationContext(ctx, &graphql.RawParams{
+	operation, errs := graph.ExplainVariables(b.executor).CreateOperationContext(ctx, &graphql.RawParams{
 		Query: query, OperationName: name, Variables: variables, ReadTime: graphql.TraceTiming{Start: now, End: now},
 	})
 	if errs != nil {

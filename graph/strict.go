@@ -91,8 +91,7 @@ func (StrictVariables) MutateOperationContext(_ context.Context, op *graphql.Ope
 }
 
 // whole writes the numbers in a value that are integers without fraction and exponent: `1.0` and `1e3` are integers to
-// clients that know one kind of number. Of what is none gqlparser would say in errors that it is 0, or a string; the
-// digits of long ones it leaves as they are, for there are IDs of such.
+// clients that know one kind of number.
 func whole(value any) any {
 	switch value := value.(type) {
 	case map[string]any:
@@ -105,16 +104,30 @@ func whole(value any) any {
 		}
 	case json.Number:
 		const exact = 1 << 53 // up to which a float64 holds every integer
-		f, err := value.Float64()
-		switch {
-		case err != nil, isWhole(value.String()) && math.Abs(f) >= exact:
-		case f == math.Trunc(f) && math.Abs(f) < exact:
+		if f, err := value.Float64(); err == nil && f == math.Trunc(f) && math.Abs(f) < exact {
 			return json.Number(strconv.FormatInt(int64(f), 10))
-		default:
-			return f
 		}
 	}
 	return value
+}
+
+// ExplainVariables has exec tell of a variable that gqlparser refuses in the words of StrictVariables: gqlparser's are
+// for programmers in Go.
+func ExplainVariables(exec graphql.GraphExecutor) graphql.GraphExecutor { return explainer{exec} }
+
+type explainer struct{ graphql.GraphExecutor }
+
+// CreateOperationContext is gqlgen's, which gives an operation no variables where gqlparser has refused one.
+func (e explainer) CreateOperationContext(
+	ctx context.Context, params *graphql.RawParams,
+) (*graphql.OperationContext, gqlerror.List) {
+	op, errs := e.GraphExecutor.CreateOperationContext(ctx, params)
+	if op.Operation != nil && op.Variables == nil {
+		if err := checkVariables(op.Operation, params.Variables); err != nil {
+			return op, gqlerror.List{err}
+		}
+	}
+	return op, errs
 }
 
 // checkVariables returns the error of the first variable that is not of its type.
@@ -129,7 +142,7 @@ func checkVariables(operation *ast.OperationDefinition, variables map[string]any
 	return nil
 }
 
-// checkValue checks what gqlparser does not; where null may be and which fields there are, it knows.
+// checkValue checks what gqlparser does not, or has no words for; where null may be and which fields there are, it knows.
 func checkValue(t *ast.Type, value any, path ast.Path) *gqlerror.Error {
 	switch {
 	case value == nil:
@@ -143,7 +156,7 @@ func checkValue(t *ast.Type, value any, path ast.Path) *gqlerror.Error {
 		return checkObject(definition, value, path)
 	case ast.Enum:
 		if name, ok := value.(string); !ok || definition.EnumValues.ForName(name) == nil {
-			return gqlerror.ErrorPathf(path, "this is no value of %s", t.NamedType)
+			return gqlerror.ErrorPathf(path, "%s is no value of %s", brief(value), t.NamedType)
 		}
 	case ast.Scalar:
 		if err := checkScalar(t.NamedType, value); err != nil {
@@ -167,7 +180,10 @@ func checkList(elem *ast.Type, value any, path ast.Path) *gqlerror.Error {
 }
 
 func checkObject(definition *ast.Definition, value any, path ast.Path) *gqlerror.Error {
-	object, _ := value.(map[string]any)
+	object, isObject := value.(map[string]any)
+	if !isObject {
+		return gqlerror.ErrorPathf(path, "%s is no %s", brief(value), definition.Name)
+	}
 	if definition.Directives.ForName("oneOf") != nil && len(object) != 1 {
 		return gqlerror.ErrorPathf(path, "a %s has exactly one field", definition.Name)
 	}
@@ -191,7 +207,7 @@ func checkScalar(name string, value any) error {
 		return err
 	}
 	if !isScalar(name, value) {
-		return fmt.Errorf("this is no %s", name)
+		return fmt.Errorf("%s is no %s", brief(value), name)
 	}
 	return nil
 }
@@ -216,10 +232,28 @@ func isScalar(name string, value any) bool {
 		return err == nil && isFinite(f)
 	case "String":
 		return isText
+	case "Boolean":
+		_, isBool := value.(bool)
+		return isBool
 	case "ID":
 		return isText || text != "" && isWhole(text)
 	}
-	return true // a Boolean is one already
+	return true
+}
+
+// brief shows a value in a message: never much of it, and nothing of a file.
+func brief(value any) string {
+	switch value := value.(type) {
+	case string:
+		return fmt.Sprintf("%.64q", value)
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	case Upload:
+		return "a file"
+	}
+	return fmt.Sprintf("%.64s", fmt.Sprint(value))
 }
 
 // isWhole tells whether a number is written as an integer, of any length.

@@ -186,6 +186,17 @@ func TestLongNumbersAreIDs(t *testing.T) {
 	}
 }
 
+// TestFilesElsewhere: nothing of them is in the error.
+func TestFilesElsewhere(t *testing.T) {
+	b := setup(t, graph.Options{})
+	for _, query := range []string{withModel, withFirst, withFilter, withOrder} {
+		r := b.respond(t, query, map[string]any{"x": one()})
+		if r.Data != nil || len(r.Errors) != 1 || !strings.HasPrefix(r.Errors[0].Message, "Variable $x: a file is no ") {
+			t.Errorf("%s: %s %.300v", query, r.Data, r.Errors)
+		}
+	}
+}
+
 // onlyCode tells whether there are errors, all with the code.
 func onlyCode(a answer, code graph.Code) bool {
 	for _, err := range a.Errors {
@@ -246,9 +257,11 @@ func TestNumbersInErrors(t *testing.T) {
 		value any
 		want  string
 	}{
-		{"n", json.Number("1.5"), "cannot use float64 as Int"},
-		{"n", json.Number("1000000000000000000000"), "cannot use value"},
-		{"f", map[string]any{"confidence": json.Number("0.5")}, "must be a FloatRange, not a float64"},
+		{"n", json.Number("1.5"), "1.5 is no Int"},
+		{"n", json.Number("1e400"), "1e400 is no Int"},
+		{"n", json.Number("1000000000000000000000"), "1000000000000000000000 is no Int"},
+		{"f", map[string]any{"confidence": json.Number("0.5")}, "0.5 is no FloatRange"},
+		{"f", map[string]any{"confidence": map[string]any{"lt": json.Number("-1e400")}}, "-1e400 is no Float"},
 	} {
 		a := b.do(t, query, map[string]any{test.name: test.value})
 		if len(a.Errors) != 1 || !strings.Contains(a.Errors[0].Message, test.want) {
@@ -285,17 +298,31 @@ func TestErrorsOfVariables(t *testing.T) {
 		" predictions(first: $n, filter: $f) { totalCount } nodes(ids: $ids) { id }\n" +
 		" inputs(filter: {createdAt: {from: $d}}) { totalCount } }"
 	for values, want := range map[string]string{
-		`{}`:                                        "2:2 Variable $ids: must be defined",
-		`{"ids":null}`:                              "2:2 Variable $ids: cannot be null",
-		`{"ids":["x",null]}`:                        "2:2 Variable $ids[1]: cannot be null",
-		`{"ids":[],"n":"1"}`:                        "1:8 Variable $n: this is no Int",
-		`{"ids":[],"n":true}`:                       "1:8 Variable $n: cannot use bool as Int",
-		`{"ids":[],"f":{"confidence":{"x":1}}}`:     "2:16 Variable $f.confidence.x: unknown field",
-		`{"ids":[],"f":{"source":["request"]}}`:     "2:16 Variable $f.source[0]: this is no value of PredictionSource",
-		`{"ids":[],"f":{"source":["REQUEST",1]}}`:   "2:16 Variable $f.source[1]: ",
-		`{"ids":[],"d":5}`:                          "3:2 Variable $d: a DateTime is a string in RFC 3339 form",
-		`{"ids":[],"d":"x"}`:                        `3:2 Variable $d: "x" is no DateTime in RFC 3339 form, for example "2006-01-02T15:04:05.000Z"`,
-		`{"ids":[],"f":{"createdAt":{"from":"x"}}}`: `2:16 Variable $f.createdAt.from: "x" is no DateTime in RFC 3339 form`,
+		`{}`:                                                 "2:2 Variable $ids: must be defined",
+		`{"ids":null}`:                                       "2:2 Variable $ids: cannot be null",
+		`{"ids":["x",null]}`:                                 "2:2 Variable $ids[1]: cannot be null",
+		`{"ids":[],"n":"1"}`:                                 `1:8 Variable $n: "1" is no Int`,
+		`{"ids":[],"n":true}`:                                "1:8 Variable $n: true is no Int",
+		`{"ids":[],"f":{"confidence":{"x":1}}}`:              "2:16 Variable $f.confidence.x: unknown field",
+		`{"ids":[],"f":{"source":["request"]}}`:              `2:16 Variable $f.source[0]: "request" is no value of PredictionSource`,
+		`{"ids":[],"f":{"source":["REQUEST",1]}}`:            "2:16 Variable $f.source[1]: 1 is no value of PredictionSource",
+		`{"ids":[],"f":{"source":true}}`:                     "2:16 Variable $f.source: true is no value of PredictionSource",
+		`{"ids":[],"f":[]}`:                                  "2:16 Variable $f: a list is no PredictionFilter",
+		`{"ids":[],"f":{"createdAt":5}}`:                     "2:16 Variable $f.createdAt: 5 is no DateTimeRange",
+		`{"ids":[],"f":{"labelled":1}}`:                      "2:16 Variable $f.labelled: 1 is no Boolean",
+		`{"ids":[],"f":{"labelled":"true"}}`:                 `2:16 Variable $f.labelled: "true" is no Boolean`,
+		`{"ids":[],"f":{"model":{}}}`:                        "2:16 Variable $f.model: an object is no String",
+		`{"ids":[],"f":{"model":["mnist"]}}`:                 "2:16 Variable $f.model: a list is no String",
+		`{"ids":[],"f":{"model":1}}`:                         "2:16 Variable $f.model: 1 is no String",
+		`{"ids":[],"f":{"confidence":{"lt":"1"}}}`:           `2:16 Variable $f.confidence.lt: "1" is no Float`,
+		`{"ids":["x",1.5]}`:                                  "2:2 Variable $ids[1]: 1.5 is no ID",
+		`{"ids":[["x"]]}`:                                    "2:2 Variable $ids[0]: a list is no ID",
+		`{"ids":true}`:                                       "2:2 Variable $ids: true is no ID",
+		`{"ids":[],"n":1` + strings.Repeat("0", 1000) + `}`:  "1:8 Variable $n: 1" + strings.Repeat("0", 63) + " is no Int",
+		`{"ids":[],"n":"` + strings.Repeat("é", 1000) + `"}`: `1:8 Variable $n: "` + strings.Repeat("é", 64) + `" is no Int`,
+		`{"ids":[],"d":5}`:                                   "3:2 Variable $d: a DateTime is a string in RFC 3339 form",
+		`{"ids":[],"d":"x"}`:                                 `3:2 Variable $d: "x" is no DateTime in RFC 3339 form, for example "2006-01-02T15:04:05.000Z"`,
+		`{"ids":[],"f":{"createdAt":{"from":"x"}}}`:          `2:16 Variable $f.createdAt.from: "x" is no DateTime in RFC 3339 form`,
 	} {
 		r := b.respond(t, query, readVariables(t, values))
 		if r.Data != nil || len(r.Errors) != 1 || len(r.Errors[0].Locations) != 1 {

@@ -52,7 +52,7 @@ func (s *Server) graphQL() http.Handler {
 		exec.AroundOperations(s.tracing.AroundOperation)
 	}
 	exec.AroundOperations(s.resolver.AroundOperation)
-	return transport.Handler(exec, transport.Options{
+	return transport.Handler(graph.ExplainVariables(exec), transport.Options{
 		Authenticate:     s.access.authenticate,
 		Renew:            s.access.renew,
 		Admit:            s.access.limit.take,
