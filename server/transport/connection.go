@@ -132,7 +132,9 @@ func (c *connection) receiveNext(ctx context.Context) (context.Context, error) {
 	coming := share{gate: c.options.Gate}
 	defer coming.giveBack()
 	b := body{r: r, limit: c.maxMessageBytes(), share: &coming, granted: grant}
+	late := time.AfterFunc(c.options.Timeout, func() { _ = c.ws.CloseNow() })
 	text, err := b.readAll(0)
+	late.Stop()
 	if errors.Is(err, errTooManyBytes) {
 		return ctx, errNoRoom
 	}

@@ -1,6 +1,8 @@
 package transport_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -108,6 +110,23 @@ func TestMessagesTakeMemory(t *testing.T) {
 	c.wantError("q", "OVERLOADED")
 	c.send(long)
 	c.wantClosed(1013)
+}
+
+// TestMessagesComeInTime, or the connection ends.
+func TestMessagesComeInTime(t *testing.T) {
+	b := setup(t, func(o *transport.Options) { o.Timeout = 50 * time.Millisecond })
+	c := begin(t, b.listen(t))
+	w, err := c.conn.Writer(t.Context(), websocket.MessageText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(`{"type":"ping",` + strings.Repeat(" ", 5000))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.receive(); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("half a message was waited for: %v", err)
+	}
+	awaitNone(t, b)
 }
 
 // TestStrangersTakeNoPlaces of those who have begun the protocol, and the newest can always come.
