@@ -41,7 +41,8 @@ func RulesWithoutSuggestions() *rules.Rules {
 }
 
 // literalsFit refuses objects that stand for scalars or enum values, integers of more than 32 bits, and what cannot be of
-// a scalar of ours. Numbers that are IDs it makes texts, before gqlparser's own rule, whose name comes later, looks at them.
+// a scalar of ours. Integers that are IDs or Floats it makes such, for gqlparser reads none of more than 64 bits: its own
+// rule, whose name comes later, looks at them after this one.
 func literalsFit(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 		definition := value.Definition
@@ -49,7 +50,9 @@ func literalsFit(observers *core.Events, addError core.AddErrFunc) {
 		case definition == nil, value.ExpectedType == nil, value.Kind == ast.Variable, value.Kind == ast.NullValue:
 		case value.Kind == ast.ListValue && value.ExpectedType.Elem != nil: // its items come by themselves
 		case value.Kind == ast.IntValue && definition.Name == "ID":
-			value.Kind = ast.StringValue // of any length: gqlparser reads no number of more than 64 bits
+			value.Kind = ast.StringValue
+		case value.Kind == ast.IntValue && definition.Name == "Float":
+			value.Kind = ast.FloatValue
 		case definition.Name == "Upload":
 			addError(core.Message("%s", errNoUpload.Message), core.At(value.Position))
 		case definition.Name == "DateTime":

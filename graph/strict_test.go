@@ -186,6 +186,25 @@ func TestLongNumbersAreIDs(t *testing.T) {
 	}
 }
 
+// TestLongNumbersAreFloats, as literals as well as in variables, unless they are beyond all Floats.
+func TestLongNumbersAreFloats(t *testing.T) {
+	b := setup(t, graph.Options{})
+	for number, fits := range map[string]bool{
+		"1": true, "-99999999999999999999999999": true, strings.Repeat("9", 300): true, strings.Repeat("9", 400): false,
+	} {
+		for query, variables := range map[string]string{
+			`{ predictions(filter: {confidence: {gte: ` + number + `}}) { totalCount } }`:                        `{}`,
+			`query ($f: Float = ` + number + `) { predictions(filter: {confidence: {gte: $f}}) { totalCount } }`: `{}`,
+			withFilter: `{"x":{"confidence":{"gte":` + number + `}}}`,
+		} {
+			a := b.do(t, query, readVariables(t, variables))
+			if fits && len(a.Errors) > 0 || !fits && !onlyCode(a, graph.CodeValidationFailed) {
+				t.Errorf("%.90s with %.40s: %.900v", query, variables, a)
+			}
+		}
+	}
+}
+
 // TestFilesElsewhere: nothing of them is in the error.
 func TestFilesElsewhere(t *testing.T) {
 	b := setup(t, graph.Options{})
