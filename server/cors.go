@@ -30,9 +30,6 @@ func allowOrigins(origins []string, next http.Handler) http.Handler {
 	}).Handler(next)
 }
 
-// letIn reports whether allowOrigins lets the page that asks read the answer.
-func letIn(h http.Header) bool { return h.Get("Access-Control-Allow-Origin") != "" }
-
 // checkOrigins reports the first that is none: a wildcard would let every site in, which nobody needs who can name them.
 func checkOrigins(origins []string) error {
 	for _, origin := range origins {

@@ -71,10 +71,12 @@ func TestOrigins(t *testing.T) {
 		}
 	}
 	for origin, want := range map[string]int{friend: 200, stranger: 403} {
-		resp := s.request(t, http.MethodGet, "/export", "", "Origin", origin, "Sec-Fetch-Site", "cross-site",
-			"X-API-Key", ring.keys["reader"])
-		if resp.StatusCode != want {
-			t.Errorf("an export for %s: %d", origin, resp.StatusCode)
+		for _, path := range []string{"/graphql?query={__typename}", "/export"} {
+			resp := s.request(t, http.MethodGet, path, "", "Origin", origin, "Sec-Fetch-Site", "cross-site",
+				"X-API-Key", ring.keys["reader"])
+			if resp.StatusCode != want {
+				t.Errorf("%s for %s: %d", path, origin, resp.StatusCode)
+			}
 		}
 	}
 }

@@ -65,8 +65,7 @@ func (h *exports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Code: graph.CodeBadRequest, Message: "/export answers GET alone",
 		})
 		return
-	// One that is not let in could not read the answer, but keep us busy.
-	case r.Header.Get("Sec-Fetch-Site") == "cross-site" && !letIn(w.Header()):
+	case transport.FromStranger(w.Header(), r):
 		answerError(h.logger, w, r, http.StatusForbidden, &graph.Error{
 			Code: graph.CodeCSRFPrevention, Message: "/export does not answer the pages of other sites",
 		})

@@ -19,7 +19,16 @@ func (t get) Do(w http.ResponseWriter, r *http.Request, exec graphql.GraphExecut
 	t.options.serve(w, r, exec, readURL)
 }
 
+// FromStranger reports whether a page of another site asks that CORS does not let in, as the answer's headers tell by then:
+// it could not read the answer, but keep us busy in its visitor's name. What is asked by GET needs it: there is no preflight.
+func FromStranger(answer http.Header, r *http.Request) bool {
+	return first(r.Header, "Sec-Fetch-Site") == "cross-site" && first(answer, "Access-Control-Allow-Origin") == ""
+}
+
 func readURL(x *exchange) (*operation, error) {
+	if FromStranger(x.w.Header(), x.r) {
+		return nil, errStranger
+	}
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequest("The URL's parameters cannot be read.")

@@ -220,6 +220,24 @@ func TestContentEncodingIsRefused(t *testing.T) {
 	}
 }
 
+// TestGetOfStranger: the page of another site makes the server do nothing by GET, neither for one answer nor for a stream.
+func TestGetOfStranger(t *testing.T) {
+	for site, want := range map[string]int{"cross-site": 403, "same-site": 200, "same-origin": 200, "none": 200} {
+		r := httptest.NewRequest(http.MethodGet, "/graphql?query={ok}", nil)
+		r.Header.Set("Sec-Fetch-Site", site)
+		resp, a := setup(t).do(t, r)
+		if resp.StatusCode != want || (a.code() == "CSRF_PREVENTION") != (want == 403) {
+			t.Errorf("%s: %d %s", site, resp.StatusCode, a.code())
+		}
+	}
+	r := httptest.NewRequest(http.MethodGet, "/graphql?query=subscription{count(to:1)}", nil)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	r.Header.Set("Accept", "text/event-stream")
+	if resp, a := setup(t).do(t, r); resp.StatusCode != 403 || a.code() != "CSRF_PREVENTION" {
+		t.Errorf("a stream: %d %s", resp.StatusCode, a.code())
+	}
+}
+
 func TestGet(t *testing.T) {
 	for name, row := range map[string]struct {
 		parameters url.Values

@@ -84,6 +84,10 @@ var (
 		message: "A multipart request needs a header GraphQL-Require-Preflight, Apollo-Require-Preflight or " +
 			"X-Apollo-Operation-Name that is not empty, so that no other site can send it in a visitor's name.",
 	}
+	errStranger = &refusal{
+		status: http.StatusForbidden, code: graph.CodeCSRFPrevention,
+		message: "A query by GET is not answered to the pages of other sites that are not let in by name.",
+	}
 )
 
 func overloaded(message string) *refusal {
