@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 const (
@@ -15,6 +16,9 @@ const (
 	firstBuffer        = 512
 	largestFirstBuffer = 64 << 10
 	growFirst          = 16
+
+	// identity is the coding that a body may have, which is none.
+	identity = "identity"
 )
 
 // body is a request's body, bounded by a limit and by the gate's budget.
@@ -28,7 +32,8 @@ type body struct {
 // body opens the request's body. It is refused before a byte is read where its declared length is over the limit or
 // over what the gate has left.
 func (x *exchange) body(limit int64, tooLong *refusal) (b body, err error) {
-	if first(x.r.Header, "Content-Encoding") != "" {
+	if coding := first(x.r.Header, "Content-Encoding"); coding != "" && !strings.EqualFold(coding, identity) {
+		x.w.Header().Set("Accept-Encoding", identity) // RFC 9110, 15.5.16
 		return b, unsupportedMediaType("A body must come without Content-Encoding.")
 	}
 	if x.r.ContentLength > limit {

@@ -212,11 +212,18 @@ func TestMethodsAndMediaTypes(t *testing.T) {
 	}
 }
 
-func TestContentEncodingIsRefused(t *testing.T) {
-	r := query("{ok}")
-	r.Header.Set("Content-Encoding", "gzip")
-	if resp, a := setup(t).do(t, r); resp.StatusCode != 415 || a.code() != bad {
-		t.Error(resp.StatusCode, a.code())
+// TestContentEncoding: none is taken, and who sends one is told so.
+func TestContentEncoding(t *testing.T) {
+	for coding, status := range map[string]int{"": 200, "identity": 200, "Identity": 200, "gzip": 415, "identity, gzip": 415} {
+		r := query("{ok}")
+		r.Header.Set("Content-Encoding", coding)
+		resp, a := setup(t).do(t, r)
+		if resp.StatusCode != status || (a.code() == bad) != (status == 415) {
+			t.Errorf("%q: %d %s", coding, resp.StatusCode, a.code())
+		}
+		if taken := resp.Header.Get("Accept-Encoding"); (taken == "identity") != (status == 415) {
+			t.Errorf("%q: Accept-Encoding %q", coding, taken)
+		}
 	}
 }
 
