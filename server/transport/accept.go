@@ -89,7 +89,9 @@ func (p preference) beats(q preference) bool {
 
 // preferences reads an Accept header; ranges that cannot be parsed count for nothing.
 func preferences(accept string) (plain, own, stream preference) {
-	for position, text := range strings.Split(accept, ",") {
+	for position := 0; accept != ""; position++ {
+		var text string
+		text, accept = cutRange(accept)
 		mediaRange, params, err := mime.ParseMediaType(text)
 		if err != nil {
 			continue
@@ -105,6 +107,23 @@ func preferences(accept string) (plain, own, stream preference) {
 		stream.learn(eventStreamType, mediaRange, quality, position)
 	}
 	return plain, own, stream
+}
+
+// cutRange cuts the first media range off an Accept header: what stands before a comma that is not in quotes, where a
+// backslash may stand before any character (RFC 9110, 5.6.4).
+func cutRange(accept string) (mediaRange, rest string) {
+	quoted := false
+	for i := 0; i < len(accept); i++ {
+		switch c := accept[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case c == ',' && !quoted:
+			return accept[:i], accept[i+1:]
+		}
+	}
+	return accept, ""
 }
 
 // learn takes note of a media range that covers the type t, unless a more exact one was seen.

@@ -43,10 +43,14 @@ func TestNegotiation(t *testing.T) {
 		"text/html, application/xhtml+xml, */*;q=0.8":                           plainType,
 		"*/*, application/graphql-response+json":                                graphqlType,
 		"application/json;q=2, application/graphql-response+json;q=0.1":         graphqlType,
-		"text/html":                "",
-		"application/json;q=0":     "",
-		"application/xml, text/*":  "",
-		"nonsense; = ,,, \x00;q=z": "",
+		`application/json;profile="a,b"`:                                        plainType,
+		`text/html;x="\",", application/graphql-response+json;q="0.5"`:          graphqlType,
+		`text/html;x="\\", application/graphql-response+json`:                   graphqlType,
+		`text/html;x=", application/json`:                                       "",
+		"text/html":                                                             "",
+		"application/json;q=0":                                                  "",
+		"application/xml, text/*":                                               "",
+		"nonsense; = ,,, \x00;q=z":                                              "",
 	} {
 		r := query("{ok}")
 		if accept != "" {
