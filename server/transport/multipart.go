@@ -66,11 +66,11 @@ func boundaryOf(r *http.Request) (string, error) {
 	if ok && simple != "" && strings.IndexFunc(simple, isNoSimple) < 0 {
 		return simple, nil
 	}
-	params, err := mediaParams(r)
-	if err == nil && params["boundary"] == "" {
-		err = badRequest("Content-Type multipart/form-data needs a boundary.")
+	params, _ := mediaParams(r) // a boundary that is empty is an odd parameter
+	if params["boundary"] == "" {
+		return "", badRequest("Content-Type multipart/form-data needs a boundary, and no odd parameters.")
 	}
-	return params["boundary"], err
+	return params["boundary"], nil
 }
 
 func isNoSimple(r rune) bool {
