@@ -13,7 +13,8 @@ import (
 // Options bound what the transports take. Every field is required that does not say what is where it is nil.
 type Options struct {
 	// Authenticate gives the context who asks, by the headers of the request and, over a WebSocket, by the payload of
-	// connection_init, else nil. Its error is a *graph.Error with the code UNAUTHENTICATED; nil: anybody may ask.
+	// connection_init, else nil. Its error is a *graph.Error with the code UNAUTHENTICATED or RATE_LIMITED; nil: anybody may
+	// ask.
 	Authenticate func(ctx context.Context, h http.Header, initPayload map[string]any) (context.Context, error)
 	// Renew returns the caller that Authenticate gave a context with the roles of now, or nil where the key is gone; nil
 	// where callers stay what they were. After it gives something else, Streams.Recheck must be called.
