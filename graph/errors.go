@@ -53,6 +53,9 @@ const (
 	CodeInternal             Code = "INTERNAL_SERVER_ERROR"
 )
 
+// StoredYes is the `extensions.stored` of an error below a mutation that was done.
+const StoredYes = "yes"
+
 // Error is an error that a client may see as it is: a code and a message.
 type Error struct {
 	Code    Code
@@ -165,7 +168,7 @@ func tellStored(ctx context.Context, e *gqlerror.Error) {
 		return
 	}
 	if op := graphql.GetOperationContext(ctx).Operation; op != nil && op.Operation == ast.Mutation {
-		e.Extensions["stored"] = "yes"
+		e.Extensions["stored"] = StoredYes
 	}
 }
 

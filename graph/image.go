@@ -119,6 +119,7 @@ func (l *loaders) spend(ctx context.Context, bytes int) error {
 		}
 	}
 	if take := l.resolver.options.TakeMemory; take != nil && !take(ctx, length) {
+		l.answerBytes.Add(length)
 		return &Error{Code: CodeOverloaded, Message: "too many image bytes are in flight: ask again soon"}
 	}
 	return nil

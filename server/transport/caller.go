@@ -96,7 +96,7 @@ func (c *connection) recheck() {
 		return
 	}
 	if ws := c.socket(); ws != nil {
-		_ = ws.Close(errForbidden.code, errForbidden.reason)
+		ws.close(errForbidden.code, errForbidden.reason)
 	}
 }
 

@@ -20,8 +20,6 @@ const (
 	maxInitBytes = 16 << 10
 	// maxEnvelopeBytes is what a message may have around its operation.
 	maxEnvelopeBytes = 4 << 10
-	// goingAway is why the server ends a connection in order.
-	goingAway = "The server is shutting down"
 )
 
 // connection is a WebSocket, with the operations that run on it.
@@ -31,7 +29,7 @@ type connection struct {
 	header     http.Header
 	remoteAddr string
 	exec       graphql.GraphExecutor
-	ws         *websocket.Conn
+	ws         *socket
 	// begun are the goroutines of operations.
 	begun sync.WaitGroup
 
@@ -61,20 +59,20 @@ func newConnection(o *Options, r *http.Request, exec graphql.GraphExecutor) *con
 }
 
 // serve speaks with the client until one of both ends the connection, and returns when nothing runs on it any more.
-func (c *connection) serve(ctx context.Context, ws *websocket.Conn) {
-	defer func() { _ = ws.CloseNow() }()
+func (c *connection) serve(ctx context.Context, ws *socket) {
+	defer ws.abort()
 	if !c.attach(ws) {
-		_ = ws.Close(websocket.StatusGoingAway, goingAway)
+		ws.close(errGoingAway.code, errGoingAway.reason)
 		return
 	}
 	if ws.Subprotocol() != subprotocol {
-		_ = ws.Close(closeSubprotocol, "Subprotocol not acceptable")
+		ws.close(closeSubprotocol, "Subprotocol not acceptable")
 		return
 	}
 	ws.SetReadLimit(min(maxInitBytes, c.maxMessageBytes()))
 	impatience := time.AfterFunc(c.options.InitTimeout, func() {
 		if !c.isAcknowledged() {
-			_ = ws.Close(closeInitTimeout, "Connection initialisation timeout")
+			ws.close(closeInitTimeout, "Connection initialisation timeout")
 		}
 	})
 	defer impatience.Stop()
@@ -84,7 +82,7 @@ func (c *connection) serve(ctx context.Context, ws *websocket.Conn) {
 	cancel()
 	var end *closeError
 	if errors.As(err, &end) {
-		_ = ws.Close(end.code, end.reason)
+		ws.close(end.code, end.reason)
 	}
 	c.begun.Wait()
 }
@@ -99,7 +97,7 @@ func (c *connection) forget() {
 
 // attach gives the connection its WebSocket, which others than serve may see from then on. It reports whether the
 // connection is to go on: one that was told to end before it had a WebSocket has nobody else to close that.
-func (c *connection) attach(ws *websocket.Conn) bool {
+func (c *connection) attach(ws *socket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ws = ws
@@ -132,7 +130,7 @@ func (c *connection) receiveNext(ctx context.Context) (context.Context, error) {
 	coming := share{gate: c.options.Gate}
 	defer coming.giveBack()
 	b := body{r: r, limit: c.maxMessageBytes(), share: &coming, granted: grant}
-	late := time.AfterFunc(c.options.Timeout, func() { _ = c.ws.CloseNow() })
+	late := time.AfterFunc(c.options.Timeout, c.ws.abort)
 	text, err := b.readAll(0)
 	late.Stop()
 	if errors.Is(err, errTooManyBytes) {
@@ -145,6 +143,7 @@ func (c *connection) receiveNext(ctx context.Context) (context.Context, error) {
 	if err != nil {
 		return ctx, err
 	}
+	coming.giveBack()
 	return c.receive(ctx, m)
 }
 
@@ -186,7 +185,11 @@ func (c *connection) initialise(ctx context.Context, m *message) (context.Contex
 			return ctx, errForbidden
 		}
 	}
-	if c.options.Streams.admit(c) != nil {
+	switch c.options.Streams.admit(c) {
+	case nil:
+	case errShuttingDown:
+		return ctx, errGoingAway
+	default:
 		return ctx, errNoRoom
 	}
 	if !c.acknowledge(graph.CallerOf(ctx)) {
@@ -345,19 +348,24 @@ func (c *connection) ping() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.options.SendTimeout)
 	defer cancel()
 	if ws.Ping(ctx) != nil {
-		_ = ws.CloseNow()
+		ws.abort()
 	}
 }
 
-func (c *connection) socket() *websocket.Conn {
+func (c *connection) socket() *socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ws
 }
 
+// abort lets a connection that is no WebSocket yet become none.
 func (c *connection) abort() {
-	if ws := c.socket(); ws != nil {
-		_ = ws.CloseNow()
+	c.mu.Lock()
+	ws := c.ws
+	c.draining = c.draining || ws == nil
+	c.mu.Unlock()
+	if ws != nil {
+		ws.abort()
 	}
 }
 
@@ -373,7 +381,7 @@ func (c *connection) end() {
 	c.mu.Unlock()
 	c.begun.Wait()
 	if ws := c.socket(); ws != nil {
-		_ = ws.Close(websocket.StatusGoingAway, goingAway)
+		ws.close(errGoingAway.code, errGoingAway.reason)
 	}
 }
 
@@ -381,7 +389,7 @@ func (c *connection) end() {
 func (c *connection) recoverPanic(ctx context.Context) {
 	if v := recover(); v != nil {
 		end := c.panicked(ctx, v)
-		_ = c.socket().Close(end.code, end.reason)
+		c.socket().close(end.code, end.reason)
 	}
 }
 

@@ -36,11 +36,11 @@ func (x *exchange) takeEvents() context.Context {
 
 // leave ends what takeEvents began, and gives back what the answer took.
 func (x *exchange) leave() {
-	x.sent()
 	if x.events != nil {
 		x.options.Streams.leave(x.events)
 		x.events.cancel(nil)
 	}
+	x.sent()
 }
 
 // once gives one answer.

@@ -16,10 +16,13 @@ const (
 )
 
 // smallBuffers is a ResponseWriter whose connection comes with small buffers when it is hijacked.
-type smallBuffers struct{ http.ResponseWriter }
+type smallBuffers struct {
+	http.ResponseWriter
+	conn net.Conn // is there when it has been
+}
 
 // Hijack takes the connection over.
-func (w smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, large, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
@@ -33,5 +36,6 @@ func (w smallBuffers) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if _, err := r.Peek(len(rest)); err != nil {
 		return nil, nil, err
 	}
+	w.conn = conn
 	return conn, bufio.NewReadWriter(r, bufio.NewWriterSize(conn, writeBufferBytes)), nil
 }

@@ -3,7 +3,7 @@ package transport
 import (
 	"context"
 
-	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/99designs/gqlgen/graphql"
 )
 
 type exchangeKey struct{}
@@ -37,22 +37,24 @@ func TakeMemory(ctx context.Context, bytes int64) bool {
 // sent gives back the memory of an answer.
 func (x *exchange) sent() { x.sending.giveBack() }
 
-// weigh takes what a long answer needs of the budget of answers beside what its resolvers have taken. Where there is no
-// room, queries are refused; the answer of a mutation is not lost for that.
-func (x *exchange) weigh(out outcome) outcome {
-	if out.resp == nil {
-		return out
+const (
+	// freeAnswer is how long an answer may be that takes nothing of the budget: nearly all are shorter.
+	freeAnswer = 4 << 10
+	// errorBytes is about what an error takes, with its path and extensions.
+	errorBytes = 512
+)
+
+// weigh takes what a long answer needs of the budget of answers, beside what its resolvers have taken. It reports whether
+// there was room for all of it; where it need not have all, it takes what there is.
+func (x *exchange) weigh(resp *graphql.Response, all bool) bool {
+	more := int64(len(resp.Data)+errorBytes*len(resp.Errors)) - x.sending.bytes.Load()
+	if more <= freeAnswer {
+		return true
 	}
-	more := int64(len(out.resp.Data)) - x.sending.bytes.Load()
-	if more <= grant {
-		return out
+	least := int64(0)
+	if all {
+		least = more
 	}
-	least := more
-	if out.operation == nil || out.operation.Operation != ast.Query {
-		least = 0
-	}
-	if _, ok := x.sending.take(least, more); !ok {
-		return outcome{err: errTooManyBytes, operation: out.operation}
-	}
-	return out
+	_, ok := x.sending.take(least, more)
+	return ok
 }

@@ -56,6 +56,7 @@ var (
 	errForbidden    = &closeError{closeForbidden, "Forbidden"}
 	errTooManyInits = &closeError{closeTooManyInits, "Too many initialisation requests"}
 	errInternal     = &closeError{closeInternal, "Internal server error"}
+	errGoingAway    = &closeError{websocket.StatusGoingAway, "The server is shutting down"}
 	// errNoRoom is of a server that has too many clients, or too many bytes in flight.
 	errNoRoom = &closeError{websocket.StatusTryAgainLater, "Too busy; try again later"}
 )

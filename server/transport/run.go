@@ -58,26 +58,30 @@ func (x *exchange) run(ctx context.Context, deadline time.Time, op *operation) o
 	})
 	select {
 	case out := <-done:
-		return x.weigh(x.see(out))
+		return x.see(out)
 	case <-bounded.Done():
 	}
 	stuck := time.NewTimer(persistence.OutcomeTimeout(x.permit.bytes.Load()) + stuckMargin)
 	defer stuck.Stop()
 	select {
 	case out := <-done:
-		return x.weigh(x.see(out))
+		return x.see(out)
 	case <-stuck.C:
 		return outcome{err: unanswered(bounded)}
 	}
 }
 
-// see remembers which operation it was, and what became of it.
+// see remembers which operation it was, and what became of it. A query whose answer there is no room for is refused; that
+// of a mutation is not lost for that.
 func (x *exchange) see(out outcome) outcome {
 	if out.operation != nil {
 		x.seen.Type, x.seen.Name = string(out.operation.Operation), out.operation.Name
 	}
 	if out.resp != nil && len(out.resp.Errors) > 0 {
 		x.seen.Code = codeOf(out.resp.Errors[0])
+	}
+	if out.resp != nil && !x.weigh(out.resp, out.operation != nil && out.operation.Operation == ast.Query) {
+		return outcome{err: errTooManyBytes, operation: out.operation}
 	}
 	return out
 }
@@ -145,7 +149,9 @@ func (x *exchange) begin(ctx context.Context, opCtx *graphql.OperationContext) o
 			}
 		}()
 		x.sent() // the one before
-		resp = next(ctx)
+		if resp = next(ctx); resp != nil && !x.weigh(resp, true) {
+			return &graphql.Response{Errors: errTooManyBytes.list()}
+		}
 		if ended := endedFor(ctx); ended != nil {
 			return &graphql.Response{Errors: ended.list()}
 		}

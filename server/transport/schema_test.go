@@ -30,8 +30,8 @@ directive @requires(role: String!) on FIELD_DEFINITION
 type Query {
   ok: String
   echo(text: String, count: Int): String
-  "fails with the code"
-  fail(code: String): String
+  "fails with the code, and what it says is stored"
+  fail(code: String, stored: String): String
   "as fail, but cannot be null"
   must(code: String): String!
   list(code: String): [String]
@@ -54,7 +54,7 @@ type Subscription {
   "gives the numbers up to the last"
   count(to: Int!): Int
   "gives text without end, and takes memory for each"
-  flood(bytes: Int!): String
+  flood(bytes: Int!, take: Int!): String
   "gives nothing until it is cancelled"
   never: Int @requires(role: "READER")
   "as never, for everybody"
@@ -124,7 +124,8 @@ func (f *fields) data(ctx context.Context) json.RawMessage {
 
 func (f *fields) resolve(ctx context.Context, name string, args map[string]any) (any, error) {
 	code, _ := args["code"].(string)
-	failure := &graph.Error{Code: graph.Code(cmp.Or(code, "NOT_FOUND")), Message: "it failed"}
+	stored, _ := args["stored"].(string)
+	failure := &graph.Error{Code: graph.Code(cmp.Or(code, "NOT_FOUND")), Message: "it failed", Stored: stored}
 	switch name {
 	case "ok":
 		return "yes", nil
@@ -178,7 +179,7 @@ func (f *fields) stream(ctx context.Context, name string, args map[string]any) g
 			return &graphql.Response{Data: fmt.Appendf(nil, "{\"count\":\n%d}", given)}
 		case name == "flood" && ctx.Err() == nil:
 			bytes, _ := args["bytes"].(int64)
-			if !transport.TakeMemory(ctx, bytes) {
+			if take, _ := args["take"].(int64); !transport.TakeMemory(ctx, take) {
 				return nil
 			}
 			return &graphql.Response{Data: fmt.Appendf(nil, `{"flood":%q}`, strings.Repeat("x", int(bytes)))}
@@ -219,6 +220,9 @@ func present(ctx context.Context, err error) *gqlerror.Error {
 	presented := graphql.DefaultErrorPresenter(ctx, err)
 	if known := (*graph.Error)(nil); errors.As(err, &known) {
 		presented.Extensions = map[string]any{"code": known.Code}
+		if known.Stored != "" {
+			presented.Extensions["stored"] = known.Stored
+		}
 	} else if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		presented.Extensions = map[string]any{"code": graph.CodeDeadlineExceeded}
 	} else if presented.Extensions["code"] == nil {

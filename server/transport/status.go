@@ -63,7 +63,11 @@ func (t answerType) status(resp *graphql.Response) int {
 	return status
 }
 
+// statusOf is that of an error. Where a mutation was done it is 200: others have clients and proxies send the request again.
 func (t answerType) statusOf(err *gqlerror.Error) int {
+	if err.Extensions["stored"] == graph.StoredYes {
+		return http.StatusOK
+	}
 	code := codeOf(err)
 	if documentCodes[code] && t == graphqlResponse {
 		return http.StatusBadRequest

@@ -146,8 +146,11 @@ func (o *Options) serve(w http.ResponseWriter, r *http.Request, exec graphql.Gra
 	defer x.leave()
 	defer x.recoverPanic()
 	out := x.readAndRun(x.began.Add(o.Timeout), read)
-	if out.err != nil {
+	switch {
+	case out.err != nil:
 		x.refuse(out.err)
+	case out.resp != nil:
+		x.write(x.answer.status(out.resp), out.resp)
 	}
 	x.observe()
 	if out.more != nil {
@@ -186,7 +189,8 @@ func (x *exchange) observe() {
 	x.options.Observe(x.seen)
 }
 
-// readAndRun answers the request, unless that is refused, or the answer is a subscription's.
+// readAndRun runs the operation of the request. When it returns the operation has left the gate: who reads the answer
+// slowly keeps nobody out.
 func (x *exchange) readAndRun(deadline time.Time, read reader) outcome {
 	conn := http.NewResponseController(x.w)
 	// The deadline stays on a body that is not read to its end: net/http would wait for the rest of it. Writers that
@@ -219,14 +223,10 @@ func (x *exchange) readAndRun(deadline time.Time, read reader) outcome {
 	if out.err != nil || out.more != nil {
 		return out
 	}
-	status := x.answer.status(out.resp)
-	if wanted.events == allEvents && status == http.StatusOK {
-		x.answered = true
-		x.events.send(once(out.resp))
-		return outcome{}
+	if wanted.events == allEvents && x.answer.status(out.resp) == http.StatusOK {
+		return outcome{more: once(out.resp)}
 	}
-	x.write(status, out.resp)
-	return outcome{}
+	return out
 }
 
 // authenticate finds out who asks, and whether they may ask now.

@@ -35,7 +35,8 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 		return
 	}
 	// The answer to a request that is no handshake is the library's.
-	ws, err := websocket.Accept(smallBuffers{w}, r, &websocket.AcceptOptions{
+	hijacked := &smallBuffers{ResponseWriter: w}
+	ws, err := websocket.Accept(hijacked, r, &websocket.AcceptOptions{
 		Subprotocols: []string{subprotocol}, InsecureSkipVerify: true, // enter has looked at the origin
 	})
 	if err != nil {
@@ -45,7 +46,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, exec graphql.Graph
 	ctx := context.WithoutCancel(r.Context())
 	t.options.Streams.running.Go(func() {
 		defer t.options.Streams.leave(c)
-		c.serve(ctx, ws)
+		c.serve(ctx, &socket{ws, hijacked.conn})
 	})
 }
 
