@@ -60,7 +60,7 @@ func newConnection(o *Options, r *http.Request, exec graphql.GraphExecutor) *con
 
 // serve speaks with the client until one of both ends the connection, and returns when nothing runs on it any more.
 func (c *connection) serve(ctx context.Context, ws *socket) {
-	defer ws.abort()
+	defer func() { _ = ws.CloseNow() }() // waits for a close in order, which its deadline bounds
 	if !c.attach(ws) {
 		ws.close(errGoingAway.code, errGoingAway.reason)
 		return
@@ -348,7 +348,7 @@ func (c *connection) ping() {
 	ctx, cancel := context.WithTimeout(context.Background(), c.options.SendTimeout)
 	defer cancel()
 	if ws.Ping(ctx) != nil {
-		ws.abort()
+		_ = ws.CloseNow()
 	}
 }
 

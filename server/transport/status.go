@@ -51,23 +51,23 @@ var documentCodes = map[graph.Code]bool{
 	graph.CodeIntrospectionLimit:   true,
 }
 
-// status is the answer's: 200 where some root field succeeded, else the highest of its errors'.
+// status is the answer's: 200 where some root field succeeded, or a mutation was done, which clients and proxies would send
+// again after another; else the highest of its errors'.
 func (t answerType) status(resp *graphql.Response) int {
 	status := http.StatusOK
 	if len(resp.Errors) == 0 || someRootFieldSucceeded(resp.Data, resp.Errors) {
 		return status
 	}
 	for _, err := range resp.Errors {
+		if err.Extensions["stored"] == graph.StoredYes {
+			return http.StatusOK
+		}
 		status = max(status, t.statusOf(err))
 	}
 	return status
 }
 
-// statusOf is that of an error. Where a mutation was done it is 200: others have clients and proxies send the request again.
 func (t answerType) statusOf(err *gqlerror.Error) int {
-	if err.Extensions["stored"] == graph.StoredYes {
-		return http.StatusOK
-	}
 	code := codeOf(err)
 	if documentCodes[code] && t == graphqlResponse {
 		return http.StatusBadRequest
